@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
+/// @notice Identifies a bounty. Ids start at 1 and are never reused.
+type BountyId is uint256;
+
+/// @notice How accepted updates become one aggregate. New rules are appended, never renumbered.
+enum MergeRule {
+    Mean
+}
+
+/// @notice How a round's share is divided among accepted updates. New rules are appended, never renumbered.
+enum RewardRule {
+    Equal,
+    Stake
+}
+
+/// @notice How updates are protected. New modes are appended, never renumbered.
+enum PrivacyMode {
+    Open
+}
+
+/// @notice Where a bounty stands. Derived from block time; see `ITrainingMarket.clock`.
+enum Phase {
+    None, // no such bounty
+    Joining, // posted; waits for the aggregator's bond and for `minUpdates` providers
+    Commit,
+    Reveal,
+    Merge, // the named aggregator alone may merge
+    OpenMerge, // anyone who has bonded may merge
+    Ended, // all rounds done, or expired
+    Cancelled
+}
+
+/// @notice What a bounty's owner fixes when posting. Nothing in it can change later.
+struct Terms {
+    IERC20 token; // pot, stakes and bonds are paid in it
+    uint96 pot; // escrowed at posting; divided evenly over `rounds`
+    address aggregator; // has the exclusive right to merge during `mergeSeconds`
+    uint96 bond; // what a merging party locks
+    uint96 stake; // the least that a provider locks, > 0
+    uint96 forfeit; // what a provider loses from its stake for a commit without a reveal, <= stake
+    uint16 rounds; // 1 ..
+    uint16 minUpdates; // quorum: 1 .. maxUpdates
+    uint16 maxUpdates; // .. 256
+    uint24 commitSeconds; // length of one commit window
+    uint24 revealSeconds;
+    uint24 mergeSeconds; // the aggregator's exclusive time
+    uint24 openMergeSeconds; // then anyone bonded
+    uint24 challengeSeconds; // a merge's payouts vest this long after it
+    uint8 patience; // commit windows to wait for the quorum before the bounty expires, 1 ..
+    uint64 squaredNormBound; // greatest squared L2 norm of an update, in squared grid units
+    uint32 chunks; // chunks of 128 coordinates in the model, 1 ..
+    bytes32 manifest; // sha2-256 digest of the manifest's CIDv0
+    bytes32 stateRoot; // chunk-tree root of the initial state (all zeros)
+    MergeRule mergeRule;
+    bytes32 mergeParameters; // rule-specific, packed; see docs/PROTOCOL.md
+    RewardRule rewardRule;
+    uint8 maxWeight; // cap of a stake weight, in multiples of `stake`; 1 for `Equal`
+    PrivacyMode privacy;
+}
+
+/// @notice The live counters of a bounty, brought to one moment in time.
+struct Clock {
+    Phase phase;
+    uint16 round; // 1 .. ; 0 while Joining
+    uint32 startedAt; // when the phase began
+    uint32 endsAt; // when it ends if nobody acts; 0 where time does not end it
+    uint16 members; // providers with an active stake
+    uint16 memberCount; // providers that ever joined; the payout tree has this many leaves
+    uint16 commits;
+    uint16 reveals;
+}
+
+/// @notice What an aggregator posts for a round.
+struct MergeClaim {
+    bytes32 stateRoot; // chunk-tree root of the new state
+    bytes32 stateCid; // sha2-256 digest of the state file's CIDv0
+    bytes32 reportCid; // sha2-256 digest of the merge report's CIDv0: metrics, untrusted
+    bytes32 payoutRoot; // chunk-tree root of cumulative payouts, one leaf a member
+    uint96 paid; // what this round adds to the payouts, <= the round's share
+    uint256 rejected; // bit i set: the update with reveal index i is rejected
+    bytes reasons; // one reason code (1 ..) a rejected update, by rising index
+}
+
+/// @notice A provider's standing in one bounty.
+struct Provider {
+    uint96 stake; // 0: not a member
+    uint96 claimed; // cumulative payouts taken
+    uint16 index; // leaf in the payout tree, from 0
+    uint16 commitRound; // round of the latest commit
+    uint32 unlocksAt; // != 0: leaving, the stake is free from then
+}
+
+/// @notice A revealed update.
+struct Reveal {
+    address provider; // 0: no such update in the round
+    uint64 squaredNorm;
+    uint16 index; // order of revealing in the round, from 0
+    uint8 weight; // reward weight; 1 under `Equal`
+    bool compensated; // its share of a lapsed round was taken
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {BountyId, Terms} from "../Types.sol";
+
+/// @title EventsLib
+/// @notice Every state change of the market, enough to rebuild its storage.
+library EventsLib {
+    event Posted(BountyId indexed bounty, address indexed owner, Terms terms);
+    event Cancelled(BountyId indexed bounty, uint96 refunded);
+    event Joined(
+        BountyId indexed bounty,
+        address indexed provider,
+        uint16 index,
+        uint96 stake,
+        bytes32 encryptionKey,
+        string multiaddr
+    );
+    event Left(BountyId indexed bounty, address indexed provider, uint32 unlocksAt);
+    event StakeWithdrawn(BountyId indexed bounty, address indexed provider, uint96 amount);
+    /// @notice A provider lost part of its stake to the pot.
+    event StakeForfeited(BountyId indexed bounty, address indexed provider, uint16 round, uint96 amount);
+    /// @notice A round's commit window began.
+    event RoundOpened(BountyId indexed bounty, uint16 indexed round, uint32 openedAt);
+    event Committed(BountyId indexed bounty, uint16 indexed round, address indexed provider, bytes32 commitment);
+    event Revealed(
+        BountyId indexed bounty,
+        uint16 indexed round,
+        address indexed provider,
+        uint16 index,
+        bytes32 cid,
+        bytes32 updateRoot,
+        uint64 squaredNorm,
+        uint8 weight
+    );
+    event BondDeposited(BountyId indexed bounty, address indexed account, uint96 amount);
+    event BondWithdrawn(BountyId indexed bounty, address indexed account, uint96 amount);
+    /// @notice The silent aggregator's bond went to the updates of the round that it did not merge.
+    event BondForfeited(BountyId indexed bounty, address indexed account, uint16 round, uint96 amount);
+    event Merged(
+        BountyId indexed bounty,
+        uint16 indexed round,
+        address indexed aggregator,
+        bytes32 stateRoot,
+        bytes32 stateCid,
+        bytes32 reportCid,
+        bytes32 payoutRoot,
+        uint96 paid,
+        uint256 rejected,
+        bytes reasons,
+        uint16 reveals,
+        uint16 memberCount,
+        uint32 vestsAt,
+        bytes32 recordHash
+    );
+    /// @notice A round ended without a merge; each of its `reveals` updates may take `share`.
+    event Lapsed(BountyId indexed bounty, uint16 indexed round, uint16 reveals, uint96 share);
+    /// @notice No round follows.
+    event Ended(BountyId indexed bounty, uint32 endedAt);
+    event Claimed(BountyId indexed bounty, address indexed provider, uint96 amount);
+    event LapsedClaimed(BountyId indexed bounty, uint16 indexed round, address indexed provider, bytes32 updateRoot, uint96 amount);
+    event Refunded(BountyId indexed bounty, address indexed owner, uint96 amount);
+}

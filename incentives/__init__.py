@@ -1,0 +1,1 @@
+"""Pure rules of pay. Knows no network, clock, chance or tensors."""

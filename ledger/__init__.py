@@ -1,0 +1,1 @@
+"""The shared record: chain, content, commitments. Knows no machine learning."""

@@ -1,0 +1,112 @@
+"""The tree of errors; every error that a user can meet descends from `FedbountyError`.
+
+FedbountyError
+├── BadInput            what the user gave is wrong: a file, a key, a setting, a name        exit 2
+├── ChainError          the chain or the contract said no                                    exit 3
+│   ├── ChainUnreachable    (retryable) the RPC endpoint did not answer
+│   ├── WrongChain          another chain id, or no contract at the address
+│   ├── Reverted            the contract refused; carries the decoded custom error
+│   ├── TooLittleFunds      balance or allowance is too small
+│   └── StuckTransaction    (retryable) not mined in time, even at a higher fee
+├── ContentError        an artefact could not be had or is not what was committed            exit 4
+│   ├── ContentUnreachable  (retryable) the IPFS endpoint did not answer
+│   ├── ContentUnavailable  (retryable) nobody served the CID in time
+│   ├── ContentTooLarge     more bytes than the limit that was known before
+│   └── ContentMismatch     the bytes are not the committed ones
+└── ProtocolFault       someone's record breaks the protocol (found by verification, audit)   exit 1
+
+Packages add leaves of their own (`node.errors`, `incentives.errors`). Errors take values, keep them as
+attributes, and say in one sentence what is wrong and what to do. They are caught only in the daemons' loops
+(which retry the retryable) and at the command line (one line, exit code by class).
+"""
+
+from __future__ import annotations
+
+
+class FedbountyError(Exception):
+    """An error with a sentence for a person, an exit code, and whether trying again can help."""
+
+    exit_code: int = 1
+    retryable: bool = False
+
+
+class BadInput(FedbountyError):
+    exit_code = 2
+
+
+class ChainError(FedbountyError):
+    exit_code = 3
+
+
+class ChainUnreachable(ChainError):
+    retryable = True
+
+    def __init__(self, rpc_url: str, detail: str) -> None:
+        self.rpc_url, self.detail = rpc_url, detail
+        super().__init__(f"No answer from the Ethereum endpoint {rpc_url} ({detail}). Start it, or set chain.rpc_url (FEDBOUNTY_RPC_URL).")
+
+
+class WrongChain(ChainError):
+    pass
+
+
+class Reverted(ChainError):
+    """The contract refused a call.
+
+    `name` is the custom error's name, `arguments` its decoded values by name.
+    """
+
+    def __init__(self, action: str, name: str, arguments: dict[str, object]) -> None:
+        self.action, self.name, self.arguments = action, name, arguments
+        shown = ", ".join(f"{key}={value}" for key, value in arguments.items())
+        super().__init__(f"The contract refused to {action}: {name}({shown}).")
+
+
+class TooLittleFunds(ChainError):
+    def __init__(self, account: str, what: str, needed: int, available: int) -> None:
+        self.account, self.what, self.needed, self.available = account, what, needed, available
+        super().__init__(f"{account} has {available} of {what} but needs {needed}. Fund the account and run the command again.")
+
+
+class StuckTransaction(ChainError):
+    retryable = True
+
+    def __init__(self, action: str, transaction: str, waited_seconds: float) -> None:
+        self.action, self.transaction, self.waited_seconds = action, transaction, waited_seconds
+        super().__init__(f"The transaction {transaction} ({action}) was not mined within {waited_seconds:.0f} s, even at a higher fee.")
+
+
+class ContentError(FedbountyError):
+    exit_code = 4
+
+
+class ContentUnreachable(ContentError):
+    retryable = True
+
+    def __init__(self, endpoint: str, detail: str) -> None:
+        self.endpoint, self.detail = endpoint, detail
+        super().__init__(f"No answer from the IPFS endpoint {endpoint} ({detail}). Start it with `fedbounty ipfs`, or set ipfs.api (FEDBOUNTY_IPFS_API).")
+
+
+class ContentUnavailable(ContentError):
+    retryable = True
+
+    def __init__(self, cid: str, waited_seconds: float) -> None:
+        self.cid, self.waited_seconds = cid, waited_seconds
+        super().__init__(f"Nobody served {cid} within {waited_seconds:.0f} s.")
+
+
+class ContentTooLarge(ContentError):
+    def __init__(self, cid: str, limit_bytes: int) -> None:
+        self.cid, self.limit_bytes = cid, limit_bytes
+        super().__init__(f"{cid} is larger than the {limit_bytes} bytes that it may have.")
+
+
+class ContentMismatch(ContentError):
+    def __init__(self, cid: str, detail: str) -> None:
+        self.cid, self.detail = cid, detail
+        super().__init__(f"{cid} is not what was committed: {detail}.")
+
+
+class ProtocolFault(FedbountyError):
+    pass
