@@ -43,7 +43,10 @@ class ChainUnreachable(ChainError):
 
     def __init__(self, rpc_url: str, detail: str) -> None:
         self.rpc_url, self.detail = rpc_url, detail
-        super().__init__(f"No answer from the Ethereum endpoint {rpc_url} ({detail}). Start it, or set chain.rpc_url (FEDBOUNTY_RPC_URL).")
+        super().__init__(
+            f"No answer from the Ethereum endpoint {rpc_url} ({detail}). "
+            f"Start it, or set chain.rpc_url (FEDBOUNTY_RPC_URL)."
+        )
 
 
 class WrongChain(ChainError):
@@ -65,7 +68,9 @@ class Reverted(ChainError):
 class TooLittleFunds(ChainError):
     def __init__(self, account: str, what: str, needed: int, available: int) -> None:
         self.account, self.what, self.needed, self.available = account, what, needed, available
-        super().__init__(f"{account} has {available} of {what} but needs {needed}. Fund the account and run the command again.")
+        super().__init__(
+            f"{account} has {available} of {what} but needs {needed}. Fund the account and run the command again."
+        )
 
 
 class StuckTransaction(ChainError):
@@ -73,7 +78,10 @@ class StuckTransaction(ChainError):
 
     def __init__(self, action: str, transaction: str, waited_seconds: float) -> None:
         self.action, self.transaction, self.waited_seconds = action, transaction, waited_seconds
-        super().__init__(f"The transaction {transaction} ({action}) was not mined within {waited_seconds:.0f} s, even at a higher fee.")
+        super().__init__(
+            f"The transaction {transaction} ({action}) was not mined within {waited_seconds:.0f} s, "
+            f"even at a higher fee."
+        )
 
 
 class ContentError(FedbountyError):
@@ -85,7 +93,10 @@ class ContentUnreachable(ContentError):
 
     def __init__(self, endpoint: str, detail: str) -> None:
         self.endpoint, self.detail = endpoint, detail
-        super().__init__(f"No answer from the IPFS endpoint {endpoint} ({detail}). Start it with `fedbounty ipfs`, or set ipfs.api (FEDBOUNTY_IPFS_API).")
+        super().__init__(
+            f"No answer from the IPFS endpoint {endpoint} ({detail}). "
+            f"Start it with `fedbounty ipfs`, or set ipfs.api (FEDBOUNTY_IPFS_API)."
+        )
 
 
 class ContentUnavailable(ContentError):

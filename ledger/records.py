@@ -1,0 +1,291 @@
+"""The market's words as Python values: ids, units, terms, events, standings.
+
+Plain frozen records without behaviour beyond what follows from their own fields. They mirror
+`contracts/src/Types.sol` and `contracts/src/libraries/EventsLib.sol`, name for name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NewType
+
+from ledger.cid import Digest
+from ledger.keccak import Hash32
+
+Address = NewType("Address", str)
+"""An EIP-55 checksummed account or contract address."""
+
+BountyId = NewType("BountyId", int)
+"""A bounty's number in its market, from 1."""
+
+Wei = NewType("Wei", int)
+"""An amount of a bounty's token in its smallest unit."""
+
+Timestamp = NewType("Timestamp", int)
+"""Seconds since 1970 by the chain's clock."""
+
+
+class MergeRule(IntEnum):
+    MEAN = 0
+
+
+class RewardRule(IntEnum):
+    EQUAL = 0
+    STAKE = 1
+
+
+class PrivacyMode(IntEnum):
+    OPEN = 0
+
+
+class Phase(IntEnum):
+    NONE = 0
+    JOINING = 1
+    COMMIT = 2
+    REVEAL = 3
+    MERGE = 4
+    OPEN_MERGE = 5
+    ENDED = 6
+    CANCELLED = 7
+
+
+class Reason(IntEnum):
+    """Why an update was left out of a merge; one byte on chain."""
+
+    UNAVAILABLE = 1
+    MALFORMED = 2
+    WRONG_LENGTH = 3
+    WRONG_ROOT = 4
+    WRONG_NORM = 5
+    OUT_OF_RANGE = 6
+    DUPLICATE = 7
+
+    @property
+    def label(self) -> str:
+        return self.name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a bounty's owner fixed when posting; see `Types.sol` for each field's meaning and unit."""
+
+    token: Address
+    pot: Wei
+    aggregator: Address
+    bond: Wei
+    stake: Wei
+    forfeit: Wei
+    rounds: int
+    min_updates: int
+    max_updates: int
+    commit_seconds: int
+    reveal_seconds: int
+    merge_seconds: int
+    open_merge_seconds: int
+    challenge_seconds: int
+    patience: int
+    squared_norm_bound: int
+    chunks: int
+    manifest: Digest
+    state_root: Hash32
+    merge_rule: MergeRule
+    merge_parameters: bytes
+    reward_rule: RewardRule
+    max_weight: int
+    privacy: PrivacyMode
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where a bounty stands at one block. `ends_at` is 0 where time does not end the phase."""
+
+    phase: Phase
+    round: int
+    started_at: Timestamp
+    ends_at: Timestamp
+    members: int
+    member_count: int
+    commits: int
+    reveals: int
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A provider's standing in a bounty. `stake` 0: not a member; `unlocks_at` 0: not leaving."""
+
+    stake: Wei
+    claimed: Wei
+    index: int
+    commit_round: int
+    unlocks_at: Timestamp
+
+
+@dataclass(frozen=True)
+class Money:
+    """A bounty's pot: what is left, what came in, what providers may claim or have claimed."""
+
+    escrow: Wei
+    deposited: Wei
+    allocated: Wei
+
+
+@dataclass(frozen=True)
+class MergeClaim:
+    """What an aggregator posts for a round; see `Types.sol`."""
+
+    state_root: Hash32
+    state_cid: Digest
+    report_cid: Digest
+    payout_root: Hash32
+    paid: Wei
+    rejected: int
+    reasons: bytes
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where in the chain an event stands; sorts in the order of execution."""
+
+    block: int
+    log_index: int
+    transaction: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that the market recorded about a bounty."""
+
+    at: Position
+    bounty: BountyId
+
+
+@dataclass(frozen=True)
+class Posted(Event):
+    owner: Address
+    terms: Terms
+
+
+@dataclass(frozen=True)
+class Cancelled(Event):
+    refunded: Wei
+
+
+@dataclass(frozen=True)
+class Joined(Event):
+    provider: Address
+    index: int
+    stake: Wei
+    encryption_key: bytes
+    multiaddr: str
+
+
+@dataclass(frozen=True)
+class Left(Event):
+    provider: Address
+    unlocks_at: Timestamp
+
+
+@dataclass(frozen=True)
+class StakeWithdrawn(Event):
+    provider: Address
+    amount: Wei
+
+
+@dataclass(frozen=True)
+class StakeForfeited(Event):
+    provider: Address
+    round: int
+    amount: Wei
+
+
+@dataclass(frozen=True)
+class RoundOpened(Event):
+    round: int
+    opened_at: Timestamp
+
+
+@dataclass(frozen=True)
+class Committed(Event):
+    round: int
+    provider: Address
+    commitment: Hash32
+
+
+@dataclass(frozen=True)
+class Revealed(Event):
+    round: int
+    provider: Address
+    index: int
+    cid: Digest
+    update_root: Hash32
+    squared_norm: int
+    weight: int
+
+
+@dataclass(frozen=True)
+class BondDeposited(Event):
+    account: Address
+    amount: Wei
+
+
+@dataclass(frozen=True)
+class BondWithdrawn(Event):
+    account: Address
+    amount: Wei
+
+
+@dataclass(frozen=True)
+class BondForfeited(Event):
+    account: Address
+    round: int
+    amount: Wei
+
+
+@dataclass(frozen=True)
+class Merged(Event):
+    round: int
+    aggregator: Address
+    state_root: Hash32
+    state_cid: Digest
+    report_cid: Digest
+    payout_root: Hash32
+    paid: Wei
+    rejected: int
+    reasons: bytes
+    reveals: int
+    member_count: int
+    vests_at: Timestamp
+    record_hash: Hash32
+
+
+@dataclass(frozen=True)
+class Lapsed(Event):
+    round: int
+    reveals: int
+    share: Wei
+
+
+@dataclass(frozen=True)
+class Ended(Event):
+    ended_at: Timestamp
+
+
+@dataclass(frozen=True)
+class Claimed(Event):
+    provider: Address
+    amount: Wei
+
+
+@dataclass(frozen=True)
+class LapsedClaimed(Event):
+    round: int
+    provider: Address
+    update_root: Hash32
+    amount: Wei
+
+
+@dataclass(frozen=True)
+class Refunded(Event):
+    owner: Address
+    amount: Wei

@@ -1,0 +1,109 @@
+"""Trees against the golden vectors, which a second, plain implementation wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.keccak import Hash32, keccak
+from ledger.trees import (
+    ChunkTree,
+    EmptyTree,
+    SumNode,
+    SumTree,
+    Tag,
+    chunk_root,
+    leaf_hash,
+    leaf_hashes,
+    seal,
+    sum_root,
+    tree_depth,
+)
+
+VECTORS = json.loads((Path(__file__).parents[1] / "fixtures" / "trees.json").read_text())
+TREES = VECTORS["trees"]
+
+pytestmark = pytest.mark.unit
+
+
+def hashes(words: list[str]) -> list[Hash32]:
+    return [Hash32(bytes.fromhex(word[2:])) for word in words]
+
+
+@pytest.mark.parametrize("vector", TREES, ids=lambda vector: f"size{vector['size']}")
+def test_chunk_tree__when_built_from_a_vector__then_root_and_proof_agree(vector: dict[str, Any]) -> None:
+    tree = ChunkTree(hashes(vector["leaves"]))
+    assert tree.root.hex() == vector["root"][2:]
+    assert tree.proof(vector["index"]) == hashes(vector["proof"])
+    leaf = leaf_hash(Tag.UPDATE, vector["index"], bytes.fromhex(vector["chunk"][2:]))
+    assert leaf.hex() == vector["leaf"][2:]
+    assert chunk_root(leaf, vector["index"], tree.proof(vector["index"])) == tree.root
+
+
+@pytest.mark.parametrize("vector", TREES, ids=lambda vector: f"size{vector['size']}")
+def test_sum_tree__when_built_from_a_vector__then_root_norm_and_proof_agree(vector: dict[str, Any]) -> None:
+    tree = SumTree(hashes(vector["leaves"]), vector["squares"])
+    assert tree.top == SumNode(*hashes([vector["sumTop"]]), vector["sumTotal"])
+    assert tree.root.hex() == vector["sumRoot"][2:]
+    index = vector["index"]
+    proof = tree.proof(index)
+    assert [node.hash for node in proof] == hashes(vector["sumProofHashes"])
+    assert [node.sum for node in proof] == vector["sumProofSums"]
+    leaf = SumNode(*hashes([vector["leaf"]]), vector["square"])
+    assert sum_root(leaf, index, proof) == tree.root
+    assert sum_root(SumNode(leaf.hash, leaf.sum + 1), index, proof) != tree.root
+
+
+@given(st.lists(st.binary(min_size=4, max_size=4), min_size=1, max_size=70), st.data())
+def test_proof__when_any_leaf_is_shown__then_it_leads_to_the_root_and_no_other_leaf_does(
+    chunks: list[bytes], data: st.DataObject
+) -> None:
+    leaves = leaf_hashes(Tag.STATE, b"".join(chunks), 4)
+    sums = [int.from_bytes(chunk, "big") for chunk in chunks]
+    plain, summed = ChunkTree(leaves), SumTree(leaves, sums)
+    index = data.draw(st.integers(0, len(chunks) - 1))
+    assert len(plain.proof(index)) == len(summed.proof(index)) == tree_depth(len(chunks))
+    assert chunk_root(leaves[index], index, plain.proof(index)) == plain.root
+    assert sum_root(SumNode(leaves[index], sums[index]), index, summed.proof(index)) == summed.root
+    assert summed.top.sum == sum(sums)
+    other = leaf_hash(Tag.STATE, index, b"other")
+    assert chunk_root(other, index, plain.proof(index)) != plain.root
+
+
+def test_leaf__when_tag_or_index_differs__then_the_hash_differs() -> None:
+    same = [leaf_hash(tag, index, bytes(256)) for tag in Tag for index in (0, 1)]
+    assert len(set(same)) == len(same)
+
+
+def test_seal__when_the_sum_differs__then_the_root_differs() -> None:
+    top = keccak(b"top")
+    assert seal(SumNode(top, 1)) != seal(SumNode(top, 2))
+
+
+def test_tree__when_there_is_no_leaf__then_it_is_refused() -> None:
+    with pytest.raises(EmptyTree):
+        ChunkTree([])
+    with pytest.raises(EmptyTree):
+        SumTree([], [])
+    with pytest.raises(EmptyTree):
+        tree_depth(0)
+
+
+def test_leaf_hashes__when_the_bytes_are_not_whole_leaves__then_it_is_refused() -> None:
+    with pytest.raises(ValueError, match="not whole leaves"):
+        leaf_hashes(Tag.UPDATE, bytes(257), 256)
+
+
+def test_payout_leaves__when_built_from_the_vector__then_the_root_agrees() -> None:
+    payouts = VECTORS["payouts"]
+    leaves = [
+        leaf_hash(Tag.PAYOUT, index, bytes.fromhex(account[2:]) + int(amount).to_bytes(12, "big"))
+        for index, (account, amount) in enumerate(zip(payouts["accounts"], payouts["amounts"], strict=True))
+    ]
+    assert leaves == hashes(payouts["leaves"])
+    assert ChunkTree(leaves).root.hex() == payouts["root"][2:]
