@@ -48,7 +48,8 @@ def update_tree(update_D: NDArray[np.int16]) -> SumTree:
 def state_tree(planes_PD: NDArray[np.int32]) -> ChunkTree:
     """Commit to a state.
 
-    Shapes: planes_PD (1 or 2, chunks * CHUNK) int32: the accumulators `A` and, for rules that keep one, the previous aggregate `M`.
+    Shapes: planes_PD (1 or 2, chunks * CHUNK) int32: the accumulators `A` and, for rules that keep one, the
+             previous aggregate `M`.
     """
     planes, size = planes_PD.shape
     if planes == 1:
@@ -86,14 +87,8 @@ def commitment_hash(
 
 def salt_message(chain_id: int, market: Address, bounty: BountyId, round_number: int, update_root: Hash32) -> bytes:
     """The text whose HMAC under the provider's key is the commitment's salt."""
-    numbers = b"".join(
-        (
-            chain_id.to_bytes(32, "big"),
-            to_canonical_address(market),
-            bounty.to_bytes(32, "big"),
-            round_number.to_bytes(32, "big"),
-        )
-    )
+    bounty_and_round = bounty.to_bytes(32, "big") + round_number.to_bytes(32, "big")
+    numbers = chain_id.to_bytes(32, "big") + to_canonical_address(market) + bounty_and_round
     return _SALT_LABEL + numbers + update_root
 
 

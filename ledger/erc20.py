@@ -1,0 +1,39 @@
+"""The ERC-20 token that a bounty is paid in: what we hold, what the market may take."""
+
+from __future__ import annotations
+
+from ledger.artifacts import artifact
+from ledger.chain import Chain
+from ledger.errors import TooLittleFunds
+from ledger.records import Address, Wei
+from ledger.transactions import Transactor
+
+
+class Token:
+    """Reads and approvals of one ERC-20 token.
+
+    Raises: WrongChain where there is no contract at `address`.
+    """
+
+    def __init__(self, chain: Chain, address: Address) -> None:
+        self.chain = chain
+        self.address = address
+        self._contract = chain.contract(address, artifact("DevToken")["abi"])
+
+    def balance(self, account: Address) -> Wei:
+        return Wei(self.chain.call(self._contract.functions.balanceOf(account)))
+
+    def allowance(self, owner: Address, spender: Address) -> Wei:
+        return Wei(self.chain.call(self._contract.functions.allowance(owner, spender)))
+
+    def ensure_allowance(self, transactor: Transactor, spender: Address, amount: Wei) -> None:
+        """Let `spender` take exactly `amount`, unless it may already.
+
+        Raises: TooLittleFunds if the account holds less than that; nothing is sent then.
+        """
+        account = Address(transactor.address)
+        balance = self.balance(account)
+        if balance < amount:
+            raise TooLittleFunds(account, f"token {self.address}", amount, balance)
+        if self.allowance(account, spender) < amount:
+            transactor.send(f"approve {amount} of {self.address}", self._contract.functions.approve(spender, amount))

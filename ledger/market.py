@@ -1,0 +1,223 @@
+"""The market contract, typed: reads pinned to a block, and writes that name what they do.
+
+Reads go through `Chain`; writes go through a `Transactor`, which simulates before it signs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from eth_abi.abi import encode
+
+from ledger.artifacts import artifact
+from ledger.chain import Block, Chain
+from ledger.cid import Digest
+from ledger.decoding import EventDecoder, camel
+from ledger.errors import BadInput
+from ledger.keccak import Hash32, keccak
+from ledger.records import (
+    Address,
+    BountyId,
+    Clock,
+    Event,
+    MergeClaim,
+    Merged,
+    MergeRule,
+    Money,
+    Phase,
+    Posted,
+    PrivacyMode,
+    Provider,
+    RewardRule,
+    Terms,
+    Timestamp,
+    Wei,
+)
+from ledger.transactions import Receipt, Transactor
+
+_GENESIS = 0
+
+
+class UnknownBounty(BadInput):
+    def __init__(self, bounty: int, market: str) -> None:
+        self.bounty, self.market = bounty, market
+        super().__init__(
+            f"There is no bounty {bounty} in the market {market}. `fedbounty bounty list` shows those that there are."
+        )
+
+
+class Market:
+    """Reads of one market contract.
+
+    Raises: WrongChain where there is no contract at `address`.
+    """
+
+    def __init__(self, chain: Chain, address: Address) -> None:
+        abi = artifact("TrainingMarket")["abi"]
+        self.chain = chain
+        self.address = address
+        self.contract = chain.contract(address, abi)
+        self._decoder = EventDecoder(abi)
+
+    def bounty_count(self, at: Block | None = None) -> int:
+        return int(self._call("bountyCount", at=at))
+
+    def terms(self, bounty: BountyId, at: Block | None = None) -> Terms:
+        values = dict(zip([f.name for f in fields(Terms)], self._call("terms", bounty, at=at), strict=True))
+        if not values["chunks"]:
+            raise UnknownBounty(bounty, self.address)
+        enums = {"merge_rule": MergeRule, "reward_rule": RewardRule, "privacy": PrivacyMode}
+        return Terms(**{name: enums[name](value) if name in enums else value for name, value in values.items()})
+
+    def owner(self, bounty: BountyId, at: Block | None = None) -> Address:
+        return Address(self._call("ownerOf", bounty, at=at))
+
+    def clock(self, bounty: BountyId, at: Block | None = None) -> Clock:
+        phase, *rest = self._call("clock", bounty, at=at)
+        if phase == Phase.NONE:
+            raise UnknownBounty(bounty, self.address)
+        return Clock(Phase(phase), *rest)
+
+    def money(self, bounty: BountyId, at: Block | None = None) -> Money:
+        return Money(*self._call("money", bounty, at=at))
+
+    def provider(self, bounty: BountyId, account: Address, at: Block | None = None) -> Provider:
+        return Provider(*self._call("provider", bounty, account, at=at))
+
+    def commitment(self, bounty: BountyId, account: Address, at: Block | None = None) -> Hash32:
+        return Hash32(self._call("commitmentOf", bounty, account, at=at))
+
+    def lapsed_share(self, bounty: BountyId, round_number: int, at: Block | None = None) -> Wei:
+        return Wei(self._call("lapsedShare", bounty, round_number, at=at))
+
+    def bond(self, bounty: BountyId, account: Address, at: Block | None = None) -> tuple[Wei, Timestamp]:
+        amount, locked_until = self._call("bondOf", bounty, account, at=at)
+        return Wei(amount), Timestamp(locked_until)
+
+    def events(self, bounty: BountyId | None, first: int = _GENESIS, last: int | None = None) -> list[Event]:
+        """The market's events in the order of execution.
+
+        bounty: only that bounty's; None for all.
+        first, last: block numbers, inclusive; `last` None for the newest block.
+        """
+        topics = None if bounty is None else [None, bounty.to_bytes(32, "big")]
+        logs = self.chain.logs(self.address, topics, first, last)
+        return [event for event in map(self._decoder.decode, logs) if event is not None]
+
+    def posted(self, bounty: BountyId) -> Posted:
+        """The event that opened a bounty.
+
+        Raises: UnknownBounty.
+        """
+        for event in self.events(bounty):
+            if isinstance(event, Posted):
+                return event
+        raise UnknownBounty(bounty, self.address)
+
+    def _call(self, name: str, *arguments: Any, at: Block | None) -> Any:
+        return self.chain.call(getattr(self.contract.functions, name)(*arguments), at)
+
+
+class MarketWriter:
+    """One account's transactions to the market. Each returns when it is mined and succeeded.
+
+    Raises: Reverted with the contract's own error, TooLittleFunds, StuckTransaction, ChainUnreachable.
+    """
+
+    def __init__(self, market: Market, transactor: Transactor) -> None:
+        self.market = market
+        self._transactor = transactor
+
+    @property
+    def account(self) -> Address:
+        return Address(self._transactor.address)
+
+    def post(self, terms: Terms) -> BountyId:
+        receipt = self._send("post the bounty", "post", {camel(f.name): getattr(terms, f.name) for f in fields(Terms)})
+        decoded = (self.market._decoder.decode(log) for log in receipt.logs if log.address == self.market.address)
+        return next(event.bounty for event in decoded if isinstance(event, Posted))
+
+    def cancel(self, bounty: BountyId) -> Receipt:
+        return self._send(f"cancel bounty {bounty}", "cancel", bounty)
+
+    def join(self, bounty: BountyId, stake: Wei, encryption_key: bytes, multiaddr: str) -> Receipt:
+        return self._send(f"join bounty {bounty}", "join", bounty, stake, encryption_key, multiaddr)
+
+    def leave(self, bounty: BountyId) -> Receipt:
+        return self._send(f"leave bounty {bounty}", "leave", bounty)
+
+    def withdraw_stake(self, bounty: BountyId) -> Receipt:
+        return self._send(f"withdraw the stake from bounty {bounty}", "withdrawStake", bounty)
+
+    def commit(self, bounty: BountyId, round_number: int, commitment: Hash32) -> Receipt:
+        return self._send(
+            f"commit to round {round_number} of bounty {bounty}", "commit", bounty, round_number, commitment
+        )
+
+    def reveal(self, bounty: BountyId, round_number: int, cid: Digest, top: tuple[Hash32, int], salt: bytes) -> Receipt:
+        """top: the update tree's top hash and squared norm."""
+        action = f"reveal the update of round {round_number} of bounty {bounty}"
+        return self._send(action, "reveal", bounty, round_number, cid, top[0], top[1], salt)
+
+    def forfeit(self, bounty: BountyId, provider: Address) -> Receipt:
+        return self._send(f"forfeit part of {provider}'s stake", "forfeit", bounty, provider)
+
+    def deposit_bond(self, bounty: BountyId) -> Receipt:
+        return self._send(f"deposit the bond of bounty {bounty}", "depositBond", bounty)
+
+    def withdraw_bond(self, bounty: BountyId) -> Receipt:
+        return self._send(f"withdraw the bond of bounty {bounty}", "withdrawBond", bounty)
+
+    def merge(self, bounty: BountyId, round_number: int, claim: MergeClaim) -> Receipt:
+        values = {camel(f.name): getattr(claim, f.name) for f in fields(MergeClaim)}
+        return self._send(
+            f"record the merge of round {round_number} of bounty {bounty}", "merge", bounty, round_number, values
+        )
+
+    def claim(self, bounty: BountyId, merged: Merged, cumulative: Wei, proof: list[Hash32]) -> Receipt:
+        """Claim the pay that has vested with `merged`."""
+        arguments = (merged.round, merged.vests_at, merged.record_hash, cumulative, proof)
+        return self._send(f"claim pay of bounty {bounty}", "claim", bounty, *arguments)
+
+    def claim_lapsed(self, bounty: BountyId, round_number: int, update_root: Hash32) -> Receipt:
+        action = f"claim the share of lapsed round {round_number} of bounty {bounty}"
+        return self._send(action, "claimLapsed", bounty, round_number, update_root)
+
+    def settle(self, bounty: BountyId) -> Receipt:
+        return self._send(f"settle bounty {bounty}", "settle", bounty)
+
+    def refund(self, bounty: BountyId) -> Receipt:
+        return self._send(f"refund the owner of bounty {bounty}", "refund", bounty)
+
+    def _send(self, action: str, name: str, *arguments: Any) -> Receipt:
+        return self._transactor.send(action, getattr(self.market.contract.functions, name)(*arguments))
+
+
+def record_hash(merged: Merged, previous_round: int) -> Hash32:
+    """What a merge's `recordHash` must be; docs/PROTOCOL.md section 7."""
+    types = [
+        "address",
+        "uint256",
+        "bytes32",
+        "bytes32",
+        "bytes32",
+        "uint256",
+        "uint256",
+        "bytes32",
+        "uint256",
+        "uint256",
+    ]
+    values = (
+        merged.aggregator,
+        previous_round,
+        merged.state_root,
+        merged.state_cid,
+        merged.report_cid,
+        merged.paid,
+        merged.rejected,
+        keccak(merged.reasons),
+        merged.reveals,
+        merged.member_count,
+    )
+    return keccak(encode(types, values))

@@ -1,0 +1,136 @@
+"""A provider's journal: what it produced for each round, written down before anything outside is told.
+
+One SQLite file a node. An update is on disk and here before its commitment is sent, so a process that dies at any
+line finds the same update again and never trains or submits twice for a round.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.cid import Digest
+from ledger.errors import BadInput
+from ledger.keccak import Hash32
+from ledger.records import Address, BountyId
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE update_made (
+    chain_id INTEGER NOT NULL,
+    market TEXT NOT NULL,
+    bounty INTEGER NOT NULL,
+    round INTEGER NOT NULL,
+    provider TEXT NOT NULL,
+    cid BLOB NOT NULL,
+    root BLOB NOT NULL,
+    top BLOB NOT NULL,
+    squared_norm INTEGER NOT NULL,
+    base_state BLOB NOT NULL,
+    summary TEXT NOT NULL,
+    PRIMARY KEY (chain_id, market, bounty, round, provider)
+) STRICT
+"""
+
+
+class BrokenJournal(BadInput):
+    def __init__(self, path: Path, detail: str) -> None:
+        self.path, self.detail = path, detail
+        super().__init__(f"The journal {path} can't be used ({detail}). Move it away to start a new one.")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose updates a journal entry is about: one provider in one bounty of one market."""
+
+    chain_id: int
+    market: Address
+    bounty: BountyId
+    provider: Address
+
+
+@dataclass(frozen=True)
+class MadeUpdate:
+    """An update that was trained, encoded and pinned.
+
+    top, squared_norm: the update tree's top node; root: its seal.
+    base_state: root of the state that it was trained from.
+    summary:    JSON of what the training reported.
+    """
+
+    round: int
+    cid: Digest
+    root: Hash32
+    top: Hash32
+    squared_norm: int
+    base_state: Hash32
+    summary: str
+
+
+class Journal:
+    """Opens or creates the journal at `path`.
+
+    Raises: BrokenJournal if the file is damaged or of a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+        except sqlite3.DatabaseError as error:
+            raise BrokenJournal(path, str(error)) from error
+
+    def close(self) -> None:
+        self._database.close()
+
+    def record(self, scope: Scope, made: MadeUpdate) -> None:
+        """Write down an update; a second one for the same round is ignored, the first stands."""
+        row = (*_key(scope), made.round, scope.provider, made.cid, made.root, made.top)
+        with self._transaction():
+            self._database.execute(
+                "INSERT OR IGNORE INTO update_made (chain_id, market, bounty, round, provider, cid, root, top, "
+                "squared_norm, base_state, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, made.squared_norm, made.base_state, made.summary),
+            )
+
+    def made(self, scope: Scope, round_number: int) -> MadeUpdate | None:
+        """The update made for a round, if there is one."""
+        row = self._database.execute(
+            "SELECT round, cid, root, top, squared_norm, base_state, summary FROM update_made "
+            "WHERE chain_id = ? AND market = ? AND bounty = ? AND round = ? AND provider = ?",
+            (*_key(scope), round_number, scope.provider),
+        ).fetchone()
+        if row is None:
+            return None
+        number, cid, root, top, norm, base, summary = row
+        return MadeUpdate(number, Digest(cid), Hash32(root), Hash32(top), norm, Hash32(base), summary)
+
+    def _migrate(self) -> None:
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version > _SCHEMA_VERSION:
+            raise BrokenJournal(self.path, f"it was written by a newer version (schema {version})")
+        if version == 0:
+            with self._transaction():
+                self._database.execute(_SCHEMA)
+                self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+
+def _key(scope: Scope) -> tuple[int, str, int]:
+    return scope.chain_id, scope.market, scope.bounty

@@ -1,0 +1,151 @@
+"""What a provider does next. Pure: a view in, actions out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ledger.history import BountyHistory
+from ledger.keccak import Hash32
+from ledger.records import Address, Clock, Merged, Phase, Provider, Terms, Timestamp, Wei
+from node.journal import MadeUpdate
+from node.loop import Finish
+
+
+@dataclass(frozen=True)
+class ProviderView:
+    """What a provider sees at one block.
+
+    now:             the block's timestamp.
+    open_commitment: the caller's unopened commitment on chain, None if there is none.
+    made:            the journal's update for the clock's round.
+    vested_total:    the caller's cumulative pay in the latest vested payout tree, 0 before the first.
+    """
+
+    now: Timestamp
+    account: Address
+    terms: Terms
+    clock: Clock
+    standing: Provider
+    open_commitment: Hash32 | None
+    history: BountyHistory
+    made: MadeUpdate | None
+    vested_total: Wei
+
+
+@dataclass(frozen=True)
+class Join:
+    stake: Wei
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train from the state of `base` (None: the initial one) and write the update down for `round`."""
+
+    round: int
+    base: Merged | None
+
+
+@dataclass(frozen=True)
+class Commit:
+    made: MadeUpdate
+
+
+@dataclass(frozen=True)
+class Reveal:
+    made: MadeUpdate
+
+
+@dataclass(frozen=True)
+class Forfeit:
+    """Settle an own commitment that was not opened in time, so that the next round can be joined."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    merged: Merged
+    cumulative: Wei
+
+
+@dataclass(frozen=True)
+class ClaimLapsed:
+    round: int
+    update_root: Hash32
+
+
+@dataclass(frozen=True)
+class Leave:
+    pass
+
+
+@dataclass(frozen=True)
+class WithdrawStake:
+    pass
+
+
+Action = Join | Train | Commit | Reveal | Forfeit | Claim | ClaimLapsed | Leave | WithdrawStake
+
+_RUNNING = (Phase.JOINING, Phase.COMMIT, Phase.REVEAL, Phase.MERGE, Phase.OPEN_MERGE)
+
+
+def decide(view: ProviderView) -> Sequence[Action | Finish]:
+    """Join, train, commit, reveal; after the end claim, leave and take the stake back."""
+    if view.clock.phase not in _RUNNING:
+        return _wind_up(view)
+    if view.standing.stake == 0:
+        return [Join(view.terms.stake)]
+    if view.standing.unlocks_at:
+        return _wind_up(view)
+    if view.clock.phase == Phase.COMMIT:
+        return _commit(view)
+    if view.clock.phase == Phase.REVEAL:
+        return _reveal(view)
+    return []
+
+
+def _commit(view: ProviderView) -> Sequence[Action | Finish]:
+    if view.standing.commit_round == view.clock.round:
+        return []
+    if view.open_commitment is not None:
+        return [Forfeit()]
+    if view.clock.commits >= view.terms.max_updates:
+        return []
+    if view.made is None:
+        return [Train(view.clock.round, view.history.latest_merge())]
+    return [Commit(view.made)]
+
+
+def _reveal(view: ProviderView) -> Sequence[Action | Finish]:
+    due = view.open_commitment is not None and view.standing.commit_round == view.clock.round
+    return [Reveal(view.made)] if due and view.made is not None else []
+
+
+def _wind_up(view: ProviderView) -> Sequence[Action | Finish]:
+    """After the end, or after leaving: take all that is owed, then finish."""
+    owed = claims(view)
+    if owed:
+        return owed
+    if view.standing.stake and not view.standing.unlocks_at and view.clock.phase != Phase.CANCELLED:
+        return [Leave()]
+    if view.standing.stake:
+        return [WithdrawStake()] if view.standing.unlocks_at <= view.now else []
+    waiting = view.history.latest_merge()
+    if waiting is not None and waiting.vests_at > view.now and view.clock.phase == Phase.ENDED:
+        return []
+    return [Finish("the bounty is over and everything was claimed")]
+
+
+def claims(view: ProviderView) -> list[Action]:
+    """The claims that would pay something now."""
+    found: list[Action] = []
+    vested = view.history.latest_vested(view.now)
+    if vested is not None and view.vested_total > view.standing.claimed:
+        found.append(Claim(vested, view.vested_total))
+    taken = {(event.round, event.update_root) for event in view.history.lapsed_claims}
+    for one in view.history.rounds.values():
+        mine = one.reveal_of(view.account)
+        if one.lapsed is None or one.lapsed.share == 0 or mine is None:
+            continue
+        if (one.number, mine.update_root) not in taken:
+            found.append(ClaimLapsed(one.number, mine.update_root))
+    return found
