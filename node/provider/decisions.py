@@ -20,6 +20,7 @@ class ProviderView:
     open_commitment: the caller's unopened commitment on chain, None if there is none.
     made:            the journal's update for the clock's round.
     vested_total:    the caller's cumulative pay in the latest vested payout tree, 0 before the first.
+    may_join:        whether the person agreed to join and has not left since.
     """
 
     now: Timestamp
@@ -31,11 +32,12 @@ class ProviderView:
     history: BountyHistory
     made: MadeUpdate | None
     vested_total: Wei
+    may_join: bool = False
 
 
 @dataclass(frozen=True)
 class Join:
-    stake: Wei
+    pass
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,9 @@ def decide(view: ProviderView) -> Sequence[Action | Finish]:
     """Join, train, commit, reveal; after the end claim, leave and take the stake back."""
     if view.clock.phase not in _RUNNING:
         return _wind_up(view)
-    if view.standing.stake == 0:
-        return [Join(view.terms.stake)]
-    if view.standing.unlocks_at:
+    if view.standing.stake == 0 and view.may_join:
+        return [Join()]
+    if view.standing.stake == 0 or view.standing.unlocks_at:
         return _wind_up(view)
     if view.clock.phase == Phase.COMMIT:
         return _commit(view)
@@ -132,7 +134,7 @@ def _wind_up(view: ProviderView) -> Sequence[Action | Finish]:
     waiting = view.history.latest_merge()
     if waiting is not None and waiting.vests_at > view.now and view.clock.phase == Phase.ENDED:
         return []
-    return [Finish("the bounty is over and everything was claimed")]
+    return [Finish("everything that can be claimed was claimed")]
 
 
 def claims(view: ProviderView) -> list[Action]:

@@ -1,0 +1,144 @@
+"""A bounty's artefacts by their commitments: fetched within known limits, checked, kept.
+
+Every size is known before the download: the manifest's by protocol, the programs' and the hold-out's from the
+manifest, updates' and states' from the number of chunks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.cid import Digest, from_cid, to_cid
+from ledger.commitments import CHUNK, state_tree, zero_state_root
+from ledger.content import ContentStore
+from ledger.errors import ContentMismatch, ProtocolFault
+from ledger.records import Merged, MergeRule, Revealed, Terms
+from node import manifest as manifests
+from node.manifest import Manifest
+from node.state_files import decode_state, state_file_bytes
+from node.updates import update_file_bytes
+
+MAX_REPORT_BYTES = 256 * 1024
+
+
+class TermsMismatch(ProtocolFault):
+    """Chain and manifest tell different stories; `problems` holds every difference."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"The bounty contradicts its manifest: {'; '.join(problems)}. Don't join it.")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where the two exported programs lie."""
+
+    train: Path
+    evaluate: Path
+
+
+class BountyFiles:
+    """Artefacts of bounties, through one content store and one cache directory.
+
+    Raises: ContentError leaves from every method; what they return has the committed root.
+    """
+
+    def __init__(self, store: ContentStore, cache: Path, fetch_seconds: float) -> None:
+        cache.mkdir(parents=True, exist_ok=True)
+        self.store = store
+        self._cache = cache
+        self._seconds = fetch_seconds
+
+    def manifest(self, terms: Terms) -> Manifest:
+        """The manifest, checked against the terms on chain.
+
+        Raises: BadManifest; TermsMismatch where chain and manifest disagree.
+        """
+        path = self.file(terms.manifest, manifests.MAX_BYTES)
+        manifest = manifests.parse_manifest(path.read_bytes())
+        check_terms(terms, manifest)
+        return manifest
+
+    def programs(self, manifest: Manifest) -> Programs:
+        model = manifest.model
+        return Programs(
+            self.file(from_cid(model.train_cid), model.train_bytes),
+            self.file(from_cid(model.eval_cid), model.eval_bytes),
+        )
+
+    def holdout(self, manifest: Manifest) -> Path | None:
+        """The owner's published test data; None if there is none. The file's suffix names its format."""
+        if manifest.holdout is None:
+            return None
+        path = self.file(from_cid(manifest.holdout.cid), manifest.holdout.bytes)
+        named = path.with_suffix(f".{manifest.holdout.format}")
+        if not named.exists():
+            named.hardlink_to(path)
+        return named
+
+    def state(self, merged: Merged | None, terms: Terms) -> NDArray[np.int32]:
+        """The state after `merged`, all zeros for None.
+
+        Shapes: -> (chunks * CHUNK,) int32.
+        Raises: ContentMismatch if the file's root is not the recorded one.
+        """
+        if merged is None:
+            return np.zeros(terms.chunks * CHUNK, dtype=np.int32)
+        path = self.file(merged.state_cid, state_file_bytes(terms.chunks))
+        planes_PD = decode_state(path.read_bytes(), terms.chunks)
+        root = state_tree(planes_PD).root
+        if root != merged.state_root:
+            detail = f"its root is 0x{root.hex()}, the merge of round {merged.round} recorded 0x{merged.state_root.hex()}"
+            raise ContentMismatch(to_cid(merged.state_cid), detail)
+        return planes_PD[0]
+
+    def update(self, revealed: Revealed, terms: Terms) -> Path:
+        """The update's file as revealed. Its root is not checked here: that is verification's work."""
+        return self.file(revealed.cid, update_file_bytes(terms.chunks))
+
+    def report(self, merged: Merged) -> bytes:
+        return self.file(merged.report_cid, MAX_REPORT_BYTES).read_bytes()
+
+    def file(self, digest: Digest, max_bytes: int) -> Path:
+        """The file behind a digest, from the cache or from IPFS."""
+        path = self._cache / to_cid(digest)
+        if not path.exists():
+            self.store.fetch_to(digest, path, max_bytes=max_bytes, timeout_s=self._seconds)
+        return path
+
+    def publish(self, data: bytes) -> Digest:
+        """Pin bytes and keep a copy at hand."""
+        digest = self.store.add(data)
+        write_atomically(self._cache / to_cid(digest), data)
+        return digest
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def check_terms(terms: Terms, manifest: Manifest) -> None:
+    """Refuse a bounty whose manifest and on-chain terms tell different stories.
+
+    Raises: TermsMismatch naming every difference.
+    """
+    expected: list[tuple[str, object, object]] = [
+        ("chunks", terms.chunks, manifests.chunks(manifest)),
+        ("squaredNormBound", terms.squared_norm_bound, manifests.squared_norm_bound(manifest)),
+        ("mergeRule", terms.merge_rule, MergeRule.MEAN),
+        ("mergeParameters", int.from_bytes(terms.merge_parameters, "big"), manifest.merge.rate_units),
+    ]
+    problems = [f"{name} is {chain} on chain, {own} by the manifest" for name, chain, own in expected if chain != own]
+    if not problems and terms.state_root != zero_state_root(terms.chunks):
+        problems.append("stateRoot is not the root of the zero state")
+    if problems:
+        raise TermsMismatch(problems)
+

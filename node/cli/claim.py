@@ -1,0 +1,51 @@
+"""`fedbounty claim`: take out what a provider has earned, and its stake once it is free."""
+
+from __future__ import annotations
+
+import typer
+
+from ledger.records import BountyId
+from node.cli.keys import ask_password
+from node.cli.output import Json, console, print_json, tokens
+from node.cli.provide import BountyArgument
+from node.connections import open_account, open_ledgers
+from node.provider.decisions import ClaimLapsed, WithdrawStake, claims
+from node.provider.effects import collect
+from node.provider.view import observe
+from node.settings import Settings
+
+
+def claim(context: typer.Context, bounty: BountyArgument, as_json: Json = False) -> None:
+    """Claim all vested pay of a bounty, shares of lapsed rounds, and the stake if it is free. Safe to repeat."""
+    settings: Settings = context.obj
+    ledgers = open_ledgers(settings)
+    account = open_account(ledgers, ask_password)
+    number = BountyId(bounty)
+    terms = ledgers.market.terms(number)
+    view = observe(ledgers.market, number, terms, account.address, None)
+    before = view.standing
+    actions = claims(view)
+    for action in actions:
+        collect(account.writer, view.history, action)
+    if before.stake and before.unlocks_at and before.unlocks_at <= view.now:
+        collect(account.writer, view.history, WithdrawStake())
+    after = ledgers.market.provider(number, account.address)
+    paid = after.claimed - before.claimed
+    lapsed = sum(ledgers.market.lapsed_share(number, a.round) for a in actions if isinstance(a, ClaimLapsed))
+    result = {
+        "bounty": bounty,
+        "account": account.address,
+        "claimed": paid,
+        "claimed_lapsed": lapsed,
+        "claimed_in_all": after.claimed,
+        "stake_returned": before.stake - after.stake,
+        "stake_held": after.stake,
+    }
+    if as_json:
+        print_json(result)
+    elif paid or lapsed or result["stake_returned"]:
+        console.print(
+            f"Claimed {tokens(paid + lapsed)} tokens and {tokens(before.stake - after.stake)} of stake from bounty {bounty}."
+        )
+    else:
+        console.print(f"Nothing of bounty {bounty} can be claimed now; {tokens(after.claimed)} tokens were claimed before.")

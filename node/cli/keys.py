@@ -1,0 +1,55 @@
+"""`fedbounty key`: accounts in keystore v3 files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ledger.accounts import create_key, list_keys
+from node.cli.output import Json, console, grid, print_json
+from node.settings import Settings, environment_password
+
+app = typer.Typer(no_args_is_help=True, help="Create and list the keys that sign. They never leave this machine.")
+
+
+@app.command("new")
+def new(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A name for the key.")],
+    as_json: Json = False,
+) -> None:
+    """Create a key, encrypted with a password that is asked for (or FEDBOUNTY_PASSWORD, or keys.password_file)."""
+    settings: Settings = context.obj
+    address = create_key(settings.keys.directory, name, new_password(settings))
+    if as_json:
+        print_json({"name": name, "address": address, "directory": str(settings.keys.directory)})
+    else:
+        console.print(f"{name} is [bold]{address}[/bold], kept in {settings.keys.directory}. Back the file up.")
+
+
+@app.command("list")
+def list_command(context: typer.Context, as_json: Json = False) -> None:
+    """List the keys of the keystore."""
+    settings: Settings = context.obj
+    found = [{"name": key.name, "address": key.address} for key in list_keys(settings.keys.directory)]
+    if as_json:
+        print_json(found)
+    elif found:
+        grid("keys", ("name", "address"), [(key["name"], key["address"]) for key in found])
+    else:
+        console.print(f"No keys in {settings.keys.directory}. `fedbounty key new NAME` makes one.")
+
+
+def new_password(settings: Settings) -> str:
+    """A password for a new key, from the file or the environment, else asked for twice."""
+    if settings.keys.password_file is not None and settings.keys.password_file.is_file():
+        return settings.keys.password_file.read_text().rstrip("\r\n")
+    asked: str = environment_password() or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return asked
+
+
+def ask_password(name: str) -> str:
+    """Ask for the password of an existing key."""
+    answer: str = typer.prompt(f"Password of {name}", hide_input=True, err=True)
+    return answer

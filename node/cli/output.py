@@ -1,0 +1,75 @@
+"""How commands speak: tables and sentences for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from node.errors import shown
+
+console = Console()
+errors = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending or joining.")]
+
+
+def print_json(value: Any) -> None:
+    """Write one JSON document on one line to standard output; bytes become 0x… text, big integers stay exact."""
+    sys.stdout.write(orjson.dumps(_plain(value)).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _plain(value: Any) -> Any:
+    """Integers beyond 53 bits as decimal text, so that no JSON reader rounds an amount."""
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53:
+        return str(value)
+    return value
+
+
+def text(value: object, length: int = 300) -> str:
+    """Text from chain, IPFS or a file, safe to print: no control characters, no markup."""
+    return escape(shown(value, length))
+
+
+def pairs(title: str, rows: Mapping[str, object]) -> None:
+    """Print names and values, one a line."""
+    table = Table(title=title, show_header=False, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name, value in rows.items():
+        table.add_row(f"[dim]{escape(name)}[/dim]", text(value))
+    console.print(table)
+
+
+def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(text(cell) for cell in row))
+    console.print(table)
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask a person, unless `yes`; stop the command at a no."""
+    if not yes and not typer.confirm(question):
+        raise typer.Exit(code=1)
+
+
+def tokens(amount: int, decimals: int = 18) -> str:
+    """An amount in whole tokens, exact: 1500000000000000000 -> `1.5`."""
+    whole, part = divmod(amount, 10**decimals)
+    return f"{whole}.{part:0{decimals}d}".rstrip("0").rstrip(".")

@@ -1,0 +1,95 @@
+"""`fedbounty provide` and `fedbounty leave`: a data provider's side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from incentives.economics import estimate_pay
+from ledger.records import BountyId, PrivacyMode, Terms, Wei
+from node.cli.keys import ask_password
+from node.cli.output import Json, Yes, confirm, console, pairs, print_json, text, tokens
+from node.cli.running import run_daemon
+from node.connections import Account, Ledgers, open_account, open_files, open_ledgers, open_store
+from node.journal import Journal
+from node.manifest import Manifest, describe
+from node.provider.daemon import ProviderDaemon, ProviderSetup
+from node.provider.effects import collect
+from node.provider.decisions import Leave
+from node.provider.local_work import LocalWork, LocalWorkSetup
+from node.provider.view import observe
+from node.settings import Settings
+
+BountyArgument = Annotated[int, typer.Argument(min=1, help="The bounty's number; see `fedbounty bounty list`.")]
+
+
+def provide(
+    context: typer.Context,
+    bounty: BountyArgument,
+    data: Annotated[
+        str, typer.Option(help="Your data: a .csv, .parquet or .npz file, an image folder, or module:function.")
+    ],
+    device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
+    stake: Annotated[int | None, typer.Option(help="Stake in the token's smallest unit; default: the least.")] = None,
+    yes: Yes = False,
+) -> None:
+    """Join a bounty and train for it on your own data until it ends.
+
+    Shows what the bounty asks for and asks before it joins. The data never leaves this machine: what is published is
+    the update. Stop it at any moment and run the same command again: it goes on where it was.
+    """
+    settings: Settings = context.obj
+    ledgers = open_ledgers(settings)
+    number = BountyId(bounty)
+    terms = ledgers.market.terms(number)
+    store = open_store(settings)
+    files = open_files(settings, store)
+    manifest = files.manifest(terms)
+    account = open_account(ledgers, ask_password)
+    work = LocalWork(LocalWorkSetup(settings.home / "updates", files, terms, manifest, data, device))
+    journal = Journal(settings.home / "journal.sqlite")
+    if ledgers.market.provider(number, account.address).stake == 0:
+        _show_offer(ledgers, number, terms, manifest, work)
+        confirm(f"Join bounty {bounty} with a stake of {tokens(stake or terms.stake)} tokens?", yes)
+    setup = ProviderSetup(
+        ledgers.market, account, number, terms, work, journal, store.addresses()[0], Wei(stake or terms.stake)
+    )
+    console.print(f"Following bounty {bounty} as {account.address}. Ctrl-C stops; the same command goes on.")
+    console.print(run_daemon(ProviderDaemon(setup), settings.chain.poll_seconds))
+
+
+def leave(context: typer.Context, bounty: BountyArgument, yes: Yes = False) -> None:
+    """Leave a bounty. The stake is free when nothing you did can be challenged any more; `fedbounty claim` takes it."""
+    settings: Settings = context.obj
+    ledgers = open_ledgers(settings)
+    account = open_account(ledgers, ask_password)
+    number = BountyId(bounty)
+    view = observe(ledgers.market, number, ledgers.market.terms(number), account.address, None)
+    if view.standing.stake == 0:
+        console.print(f"{account.address} is not a member of bounty {bounty}; nothing to leave.")
+        return
+    confirm(f"Leave bounty {bounty}?", yes)
+    collect(account.writer, view.history, Leave())
+    console.print(f"Left bounty {bounty}. Run `fedbounty claim {bounty}` later to take the stake and the pay.")
+
+
+def _show_offer(ledgers: Ledgers, bounty: BountyId, terms: Terms, manifest: Manifest, work: LocalWork) -> None:
+    clock = ledgers.market.clock(bounty)
+    pairs(f"bounty {bounty}", {**describe(manifest), "operators": ", ".join(work.operators), "your data": work.summary})
+    estimate = estimate_pay(terms)
+    pairs(
+        "pay and stake",
+        {
+            "rounds": f"{terms.rounds}, now in {clock.phase.name.lower()} of round {clock.round}",
+            "pay a round": f"{tokens(estimate.least)} .. {tokens(estimate.most)} tokens for each accepted update",
+            "stake": f"{tokens(terms.stake)} tokens, back after the end",
+            "you lose": f"{tokens(terms.forfeit)} tokens for each commitment that you do not reveal",
+            "members": f"{clock.members}; rounds need {terms.min_updates} .. {terms.max_updates} updates",
+        },
+    )
+    if terms.privacy == PrivacyMode.OPEN:
+        console.print(
+            "[yellow]Privacy: open. Your updates will be readable by everyone on IPFS, for ever, and updates can be "
+            "inverted into the data that made them. Join only with data that is not sensitive.[/yellow]"
+        )

@@ -1,0 +1,35 @@
+"""Running a daemon from the command line: it stops cleanly at Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from node.loop import Daemon, run
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second signal ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def run_daemon(daemon: Daemon[Any, Any], poll_seconds: float) -> str:
+    """Run until the daemon finishes or a signal comes; says why it ended."""
+    with stop_signals() as stop:
+        return run(daemon, poll_seconds, stop)

@@ -1,0 +1,115 @@
+"""What a command needs at hand: the chain, the market, IPFS, and the account that signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from eth_utils.address import is_address, to_checksum_address
+
+from ledger.accounts import Key, load_key
+from ledger.chain import Chain, connect
+from ledger.content import ContentStore
+from ledger.errors import BadInput, ContentError
+from ledger.market import Market, MarketWriter
+from ledger.records import Address
+from ledger.transactions import Transactor
+from node.bounty_files import BountyFiles
+from node.settings import Settings, environment_password
+
+log = structlog.get_logger()
+
+PasswordPrompt = Callable[[str], str]
+"""Asks a person for the password of the named key."""
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """Read access: enough for an auditor."""
+
+    settings: Settings
+    chain: Chain
+    market: Market
+
+
+@dataclass(frozen=True)
+class Account:
+    """A key and its one sender of transactions."""
+
+    key: Key
+    transactor: Transactor
+    writer: MarketWriter
+
+    @property
+    def address(self) -> Address:
+        return Address(self.key.address)
+
+
+def open_ledgers(settings: Settings) -> Ledgers:
+    """Connect to the chain and find the market there.
+
+    Raises: ChainUnreachable, WrongChain; BadInput if no market is set.
+    """
+    address = checked_address(settings.chain.market, "chain.market (FEDBOUNTY_MARKET)")
+    chain = connect(settings.chain.rpc_url, settings.chain.chain_id)
+    return Ledgers(settings, chain, Market(chain, address))
+
+
+def open_store(settings: Settings) -> ContentStore:
+    """Connect to IPFS and to the peers of the settings; a peer that is away is only logged.
+
+    Raises: ContentUnreachable.
+    """
+    store = ContentStore(settings.ipfs.api)
+    for peer in settings.ipfs.peers:
+        connect_peer(store, peer)
+    return store
+
+
+def connect_peer(store: ContentStore, multiaddr: str) -> bool:
+    """Connect to a peer; whether it worked."""
+    try:
+        store.connect_peer(multiaddr)
+    except (ContentError, BadInput) as error:
+        log.info("peer_away", error=str(error))
+        return False
+    return True
+
+
+def open_files(settings: Settings, store: ContentStore) -> BountyFiles:
+    return BountyFiles(store, settings.home / "cache", settings.ipfs.fetch_seconds)
+
+
+def open_account(ledgers: Ledgers, prompt: PasswordPrompt) -> Account:
+    """Unlock the account of the settings.
+
+    Raises: BadInput for an unknown account or a wrong password.
+    """
+    keys = ledgers.settings.keys
+    if not keys.account:
+        raise BadInput("No account is named. Pass --account NAME, or set keys.account (FEDBOUNTY_ACCOUNT).")
+    key = load_key(keys.directory, keys.account, _password(ledgers.settings, prompt))
+    transactor = Transactor(ledgers.chain, key, ledgers.settings.home / "transactions")
+    return Account(key, transactor, MarketWriter(ledgers.market, transactor))
+
+
+def _password(settings: Settings, prompt: PasswordPrompt) -> str:
+    file = settings.keys.password_file
+    if file is not None:
+        if not file.is_file():
+            raise BadInput(f"The password file {file} (keys.password_file) does not exist.")
+        return file.read_text().rstrip("\r\n")
+    return environment_password() or prompt(settings.keys.account)
+
+
+def checked_address(text: str, what: str) -> Address:
+    """An address that a person gave.
+
+    Raises: BadInput.
+    """
+    if not text:
+        raise BadInput(f"Nothing is set for {what}. Set it in fedbounty.toml, in the environment or on the command line.")
+    if not is_address(text):
+        raise BadInput(f"{text!r} is not an Ethereum address ({what}).")
+    return Address(to_checksum_address(text))

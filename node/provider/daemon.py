@@ -1,0 +1,106 @@
+"""The provider's daemon: the effects behind its decisions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from ledger.accounts import Key
+from ledger.commitments import commitment_hash, salt_message
+from ledger.erc20 import Token
+from ledger.history import BountyHistory
+from ledger.keccak import Hash32
+from ledger.market import Market
+from ledger.records import BountyId, Terms, Wei
+from node.connections import Account
+from node.journal import Journal, MadeUpdate, Scope
+from node.loop import Finish
+from node.provider import decisions
+from node.provider.decisions import Action, ProviderView
+from node.provider.effects import collect
+from node.provider.local_work import LocalWork
+from node.provider.view import observe
+
+log = structlog.get_logger()
+
+
+def encryption_key(key: Key) -> bytes:
+    """The X25519 public key that a provider announces; its secret is derived from the account's key."""
+    return X25519PrivateKey.from_private_bytes(key.derive(b"fedbounty/x25519/1")).public_key().public_bytes_raw()
+
+
+@dataclass(frozen=True)
+class ProviderSetup:
+    """What a provider brings to one bounty."""
+
+    market: Market
+    account: Account
+    bounty: BountyId
+    terms: Terms
+    work: LocalWork
+    journal: Journal
+    multiaddr: str
+    stake: Wei
+
+
+class ProviderDaemon:
+    """Follows one bounty with one key and one data set."""
+
+    def __init__(self, setup: ProviderSetup) -> None:
+        self._setup = setup
+        self._writer = setup.account.writer
+        market = setup.market
+        self._scope = Scope(market.chain.chain_id, market.address, setup.bounty, setup.account.address)
+        self._history: BountyHistory | None = None
+        self._may_join = True
+
+    def observe(self) -> ProviderView:
+        setup = self._setup
+        view = observe(setup.market, setup.bounty, setup.terms, setup.account.address, setup.journal)
+        self._history = view.history
+        if view.standing.stake:
+            self._may_join = False
+        return replace(view, may_join=self._may_join)
+
+    def decide(self, view: ProviderView) -> Sequence[Action | Finish]:
+        return decisions.decide(view)
+
+    def act(self, action: Action) -> None:
+        bounty = self._setup.bounty
+        match action:
+            case decisions.Join():
+                self._join(self._setup.stake)
+            case decisions.Train():
+                self._setup.journal.record(self._scope, self._setup.work.make_update(action))
+            case decisions.Commit(made):
+                self._setup.work.keep(made)
+                self._writer.commit(bounty, made.round, self._commitment(made))
+                log.info("committed", bounty=bounty, round=made.round, root="0x" + made.root.hex())
+            case decisions.Reveal(made):
+                self._setup.work.keep(made)
+                self._writer.reveal(bounty, made.round, made.cid, (made.top, made.squared_norm), self._salt(made))
+                log.info("revealed", bounty=bounty, round=made.round, **json.loads(made.summary))
+            case _:
+                assert self._history is not None
+                collect(self._writer, self._history, action)
+
+    def _join(self, stake: Wei) -> None:
+        setup = self._setup
+        token = Token(setup.market.chain, setup.terms.token)
+        token.ensure_allowance(setup.account.transactor, setup.market.address, stake)
+        self._writer.join(setup.bounty, stake, encryption_key(setup.account.key), setup.multiaddr)
+        log.info("joined", bounty=setup.bounty, stake=stake)
+
+    def _salt(self, made: MadeUpdate) -> bytes:
+        scope = self._scope
+        message = salt_message(scope.chain_id, scope.market, scope.bounty, made.round, made.root)
+        return self._setup.account.key.derive(message)
+
+    def _commitment(self, made: MadeUpdate) -> Hash32:
+        scope = self._scope
+        opening = (made.root, self._salt(made))
+        return commitment_hash(scope.chain_id, scope.market, scope.bounty, made.round, scope.provider, opening)

@@ -1,0 +1,53 @@
+"""What collecting and leaving do on chain; shared by the daemon and the command `claim`."""
+
+from __future__ import annotations
+
+import structlog
+
+from incentives.payouts import cumulative_payouts
+from ledger.commitments import payout_tree
+from ledger.errors import ProtocolFault
+from ledger.history import BountyHistory
+from ledger.market import MarketWriter
+from node.provider.decisions import Claim, ClaimLapsed, Forfeit, Leave, WithdrawStake
+
+log = structlog.get_logger()
+
+
+class WrongPayoutRoot(ProtocolFault):
+    """The aggregator's payout tree is not the one that follows from the chain."""
+
+    def __init__(self, bounty: int, round_number: int, claimed: bytes, expected: bytes) -> None:
+        self.bounty, self.round, self.claimed, self.expected = bounty, round_number, claimed, expected
+        super().__init__(
+            f"Round {round_number} of bounty {bounty} records the payout root 0x{claimed.hex()}, but 0x{expected.hex()} "
+            f"follows from the chain. Pay of an earlier round can still be claimed with --round."
+        )
+
+
+def collect(
+    writer: MarketWriter, history: BountyHistory, action: Claim | ClaimLapsed | Forfeit | Leave | WithdrawStake
+) -> None:
+    """Perform one of the effects by which a provider takes out what is its own."""
+    bounty = history.bounty
+    match action:
+        case Claim(merged, cumulative):
+            payouts = cumulative_payouts(history, merged.round)
+            tree = payout_tree(payouts)
+            if tree.root != merged.payout_root:
+                raise WrongPayoutRoot(bounty, merged.round, merged.payout_root, tree.root)
+            index = [account for account, _ in payouts].index(writer.account)
+            writer.claim(bounty, merged, cumulative, tree.proof(index))
+            log.info("claimed", bounty=bounty, round=merged.round, cumulative=cumulative)
+        case ClaimLapsed(round_number, root):
+            writer.claim_lapsed(bounty, round_number, root)
+            log.info("claimed_lapsed", bounty=bounty, round=round_number)
+        case Forfeit():
+            writer.forfeit(bounty, writer.account)
+            log.warning("forfeited", bounty=bounty)
+        case Leave():
+            writer.leave(bounty)
+            log.info("left", bounty=bounty)
+        case WithdrawStake():
+            writer.withdraw_stake(bounty)
+            log.info("stake_withdrawn", bounty=bounty)

@@ -1,0 +1,42 @@
+"""A provider's look at the chain: one frozen view at one block."""
+
+from __future__ import annotations
+
+from incentives.payouts import cumulative_payouts
+from ledger.history import BountyHistory, build_history
+from ledger.keccak import Hash32
+from ledger.market import Market
+from ledger.records import Address, BountyId, Terms, Wei
+from node.journal import Journal, Scope
+from node.provider.decisions import ProviderView
+
+_CLOSED = (Hash32(bytes(32)), Hash32((1).to_bytes(32, "big")))
+"""What the contract keeps where no commitment waits to be opened."""
+
+
+def observe(market: Market, bounty: BountyId, terms: Terms, account: Address, journal: Journal | None) -> ProviderView:
+    """Build the view of `account` at the newest block. Without a journal it shows no update of the round."""
+    block = market.chain.block()
+    clock = market.clock(bounty, at=block)
+    history = build_history(market.events(bounty, last=block.number))
+    kept = market.commitment(bounty, account, at=block)
+    scope = Scope(market.chain.chain_id, market.address, bounty, account)
+    return ProviderView(
+        now=block.timestamp,
+        account=account,
+        terms=terms,
+        clock=clock,
+        standing=market.provider(bounty, account, at=block),
+        open_commitment=None if kept in _CLOSED else kept,
+        history=history,
+        made=journal.made(scope, clock.round) if journal else None,
+        vested_total=vested_total(history, account, block.timestamp),
+    )
+
+
+def vested_total(history: BountyHistory, account: Address, now: int) -> Wei:
+    """The account's cumulative pay by the latest vested merge; 0 before the first."""
+    vested = history.latest_vested(now)
+    if vested is None:
+        return Wei(0)
+    return dict(cumulative_payouts(history, vested.round)).get(account, Wei(0))

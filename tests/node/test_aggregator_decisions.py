@@ -1,0 +1,81 @@
+"""What an aggregator does next, for every phase. The view is the whole input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ledger.history import build_history
+from ledger.records import Ended, Event, Money, Phase, Refunded, Timestamp, Wei
+from node.aggregator.decisions import (
+    AggregatorView,
+    DepositBond,
+    Merge,
+    Prefetch,
+    Refund,
+    Settle,
+    WithdrawBond,
+    decide,
+)
+from node.loop import Finish
+from tests import builders as make
+
+pytestmark = pytest.mark.unit
+
+STARTED: list[Event] = [make.posted(), make.joined(make.ALICE, 0), make.opened(1, 3)]
+MERGED: list[Event] = [*STARTED, make.revealed(make.ALICE, 1, 0, 4), make.merged(1, 5)]
+OVER: list[Event] = [*MERGED, Ended(make.at(6), make.BOUNTY, Timestamp(1006))]
+
+
+def view(phase: Phase, events: list[Event] = STARTED, **changes: Any) -> AggregatorView:
+    base = AggregatorView(
+        now=Timestamp(1005),
+        account=make.AGGREGATOR,
+        terms=make.terms(),
+        clock=make.clock(phase),
+        money=Money(Wei(900), Wei(900), Wei(300)),
+        bond=Wei(50),
+        bond_locked_until=Timestamp(0),
+        history=build_history(events),
+    )
+    return replace(base, **changes)
+
+
+def test_decide__when_joining_without_a_bond__then_it_bonds_once() -> None:
+    assert decide(view(Phase.JOINING, bond=Wei(0))) == [DepositBond(Wei(50))]
+    assert decide(view(Phase.JOINING)) == []
+
+
+def test_decide__when_updates_are_being_revealed__then_it_fetches_them_ahead() -> None:
+    assert decide(view(Phase.REVEAL)) == [Prefetch(1)]
+
+
+def test_decide__when_its_exclusive_time_runs__then_only_the_named_aggregator_merges() -> None:
+    assert decide(view(Phase.MERGE)) == [Merge(1)]
+    assert decide(view(Phase.MERGE, account=make.BOB)) == []
+
+
+def test_decide__when_merging_is_open__then_a_stranger_bonds_and_merges() -> None:
+    assert decide(view(Phase.OPEN_MERGE, account=make.BOB, bond=Wei(0))) == [DepositBond(Wei(50)), Merge(1)]
+
+
+def test_decide__when_time_ended_the_bounty_unrecorded__then_it_settles_first() -> None:
+    assert decide(view(Phase.ENDED, MERGED)) == [Settle()]
+
+
+def test_decide__when_the_last_merge_has_not_vested__then_it_waits() -> None:
+    assert decide(view(Phase.ENDED, OVER, now=Timestamp(1024))) == []
+
+
+def test_decide__when_all_vested__then_it_refunds_takes_the_bond_and_finishes() -> None:
+    vested = view(Phase.ENDED, OVER, now=Timestamp(1025))
+    assert decide(vested) == [Refund(), WithdrawBond()]
+    refunded = Refunded(make.at(8), make.BOUNTY, make.OWNER, Wei(600))
+    done = replace(vested, history=build_history([*OVER, refunded]), bond=Wei(0))
+    assert isinstance(decide(done)[0], Finish)
+
+
+def test_decide__when_cancelled__then_it_takes_the_bond_back() -> None:
+    assert decide(view(Phase.CANCELLED)) == [WithdrawBond()]
