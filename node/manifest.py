@@ -320,7 +320,8 @@ def describe(manifest: Manifest) -> dict[str, str]:
         "task": f"{manifest.task.kind}, {manifest.task.loss}, measured by {manifest.task.metric}",
         "parameters": f"{coordinates(manifest):,} in {len(manifest.tensors)} tensors",
         "programs": f"{megabytes:.2f} MB (train {model.train_cid}, eval {model.eval_cid})",
-        "input": f"{model.input_dtype} {list(model.input_shape)} in {manifest.data.minimum:g} .. {manifest.data.maximum:g}",
+        "input": f"{model.input_dtype} {list(model.input_shape)} "
+        f"in {manifest.data.minimum:g} .. {manifest.data.maximum:g}",
         "labels": _described_labels(manifest),
         "examples": f"at least {manifest.data.min_examples}",
         "training": f"{training.optimizer}, learning rate {training.learning_rate:g}, "

@@ -1,4 +1,4 @@
-"""The model's tensors as one vector of coordinates, and the state's integers as weights (docs/PROTOCOL.md, section 1)."""
+"""The model's tensors as one vector of coordinates, and the state's integers as weights (PROTOCOL.md, section 1)."""
 
 from __future__ import annotations
 

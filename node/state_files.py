@@ -21,10 +21,8 @@ def encode_state(planes_PD: NDArray[np.int32]) -> bytes:
     Shapes: planes_PD (1 or 2, chunks * CHUNK) int32: `A`, and `M` for rules that keep a previous aggregate.
     """
     planes, size = planes_PD.shape
-    chunks, rest = divmod(size, CHUNK)
-    assert rest == 0 and planes in (1, 2), "states are one or two planes of whole chunks"
     payload = np.ascontiguousarray(planes_PD, dtype="<i4")
-    return b"".join((HEADER.pack(MAGIC, planes, bytes(3), chunks, bytes(4)), payload.data.cast("B")))
+    return b"".join((HEADER.pack(MAGIC, planes, bytes(3), size // CHUNK, bytes(4)), payload.data.cast("B")))
 
 
 def state_file_bytes(chunks: int, planes: int = 1) -> int:

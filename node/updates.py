@@ -31,7 +31,8 @@ _BLOCK = 1 << 16
 class Quantised:
     """An update on the grid and what the grid cost it."""
 
-    update_D: NDArray[np.int16]
+    update: NDArray[np.int16]
+    """(D,) int16."""
     squared_norm: int
     """In squared grid units; at most the grid's bound."""
     norm: float
@@ -57,7 +58,7 @@ class Quantised:
 def quantise(delta_D: NDArray[np.float32], grid: UpdateSection, rng: np.random.Generator) -> Quantised:
     """Clip a delta to the grid's L2 bound and round it to the grid.
 
-    Shapes: delta_D (D,) float32 -> update_D (D,) int16.
+    Shapes: delta_D (D,) float32 -> (D,) int16.
     Units:  weights -> grid units of 2**-bits.
     Holds:  the squared norm never exceeds the grid's bound; zeros, padding among them, stay zero;
             memory beyond the result is a few blocks. `rng` is used by stochastic rounding only.
@@ -126,8 +127,7 @@ def encode_update(update_D: NDArray[np.int16]) -> bytes:
 
     Shapes: update_D (chunks * CHUNK,) int16, within the grid, padding 0.
     """
-    chunks, rest = divmod(len(update_D), CHUNK)
-    assert rest == 0, "updates are whole chunks"
+    chunks = len(update_D) // CHUNK
     payload = np.ascontiguousarray(update_D, dtype="<i2")
     return b"".join((HEADER.pack(MAGIC, CODEC_INT16, bytes(3), chunks, bytes(4)), payload.data.cast("B")))
 

@@ -48,11 +48,11 @@ def check_shapes(program: Program, manifest: Manifest, batch_size: int) -> int:
     return needed
 
 
-class _Meter(TorchDispatchMode):
+class _Meter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the memory of every new result while it is active."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
         self._seen: dict[int, torch.UntypedStorage] = {}
 

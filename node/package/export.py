@@ -108,7 +108,7 @@ def _export(module: nn.Module, example: Tensor, training: bool) -> ExportedProgr
         raise BadExport("the example needs at least two rows, so that the batch stays a free size")
     try:
         return torch.export.export(module, (example,), dynamic_shapes=({0: _BATCH},))
-    except Exception as error:  # noqa: BLE001 - whatever the owner's module raises is the owner's to read
+    except Exception as error:
         mode = "training" if training else "evaluation"
         raise BadExport(f"torch.export refuses it in {mode} mode: {shown(_first_line(error), 400)}") from error
 
@@ -170,7 +170,9 @@ def _payload_members(
 ) -> dict[str, Tensor]:
     """Add the tensors' bytes and their index to the archive's members; a tied tensor is written once."""
     config, prefix = where
-    entries, unique, known = {}, {}, dict[tuple[Any, ...], str]()
+    entries: dict[str, Any] = {}
+    unique: dict[str, Tensor] = {}
+    known: dict[tuple[Any, ...], str] = {}
     for name, tensor in tensors.items():
         key = (tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride())
         member = known.get(key) if tensor.numel() else None

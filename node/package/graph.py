@@ -185,7 +185,7 @@ def _check_symbol(reader: StrictJson, value: Any) -> None:
 def _steps(reader: StrictJson, nodes: Sequence[Any], inputs: list[_Input], output: str) -> tuple[Step, ...]:
     if len(nodes) > MAX_STEPS:
         raise reader.fault(f"it has {len(nodes)} steps; at most {MAX_STEPS} are allowed")
-    known = set()
+    known: set[str] = set()
     for name in (i.name for i in inputs):
         _define(reader, known, name)
     fixed = frozenset(i.name for i in inputs if i.kind != "buffer")

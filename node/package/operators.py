@@ -25,13 +25,13 @@ lgamma log log10 log1p log2 log_sigmoid logaddexp logaddexp2 logical_and logical
 lt masked_fill maximum minimum mish mul multiply nan_to_num ne neg negative not_equal positive pow prelu
 reciprocal relu relu6 remainder round rrelu rsqrt rsub selu sgn sigmoid sign signbit silu sin sinc sinh softplus
 softshrink sqrt square sub subtract tan tanh threshold true_divide trunc where xlogy
-""".split()
+"""
 
 _REDUCTIONS = """
 all amax amin aminmax any argmax argmin argsort cummax cummin cumprod cumsum frobenius_norm linalg_norm
 linalg_vector_norm log_softmax logcumsumexp logsumexp max mean median min norm prod softmax sort std std_mean sum
 topk var var_mean _log_softmax _softmax
-""".split()
+"""
 
 _SHAPES = """
 adjoint alias atleast_1d atleast_2d broadcast_tensors broadcast_to cat chunk clone column_stack concat constant_pad_nd
@@ -41,7 +41,7 @@ narrow pad permute pixel_shuffle pixel_unshuffle repeat repeat_interleave reshap
 scatter_add select slice slice_scatter split split_with_sizes squeeze stack swapaxes swapdims t tensor_split tile
 transpose tril triu unbind unflatten unfold unsqueeze view view_as vstack _unsafe_view reflection_pad1d
 reflection_pad2d replication_pad1d replication_pad2d channel_shuffle
-""".split()
+"""
 
 _LAYERS = """
 adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d addbmm addmm
@@ -49,20 +49,20 @@ addmv alpha_dropout avg_pool1d avg_pool2d avg_pool3d baddbmm batch_norm bilinear
 binary_cross_entropy_with_logits bmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d
 convolution cosine_similarity cross_entropy_loss dot dropout einsum embedding feature_dropout
 grid_sampler grid_sampler_2d group_norm gru huber_loss im2col col2im instance_norm inner kl_div l1_loss layer_norm
-linear local_response_norm lstm matmul max_pool1d max_pool2d max_pool3d max_pool2d_with_indices mm mse_loss mv
-native_batch_norm native_dropout native_group_norm native_layer_norm nll_loss nll_loss_nd normalize one_hot outer
+linear lstm matmul max_pool1d max_pool2d max_pool3d max_pool2d_with_indices mm mse_loss mv
+native_batch_norm native_dropout native_group_norm native_layer_norm nll_loss nll_loss_nd one_hot outer
 rms_norm rnn_relu rnn_tanh scaled_dot_product_attention smooth_l1_loss upsample_bicubic2d upsample_bilinear2d
 upsample_linear1d upsample_nearest1d upsample_nearest2d
-""".split()
+"""
 
 _MAKING = """
 arange bernoulli eye fill full full_like linspace new_full new_ones new_zeros ones ones_like rand rand_like randint
 randn randn_like scalar_tensor zero zeros zeros_like copy to type_as _to_copy
-""".split()
+"""
 
-_SIZES = "sym_size sym_numel sym_stride _assert_scalar _assert_tensor_metadata".split()
+_SIZES = "sym_size sym_numel sym_stride _assert_scalar _assert_tensor_metadata"
 
-ALLOWED = frozenset((*_ELEMENTWISE, *_REDUCTIONS, *_SHAPES, *_LAYERS, *_MAKING, *_SIZES))
+ALLOWED = frozenset(" ".join((_ELEMENTWISE, _REDUCTIONS, _SHAPES, _LAYERS, _MAKING, _SIZES)).split())
 """Names in `torch.ops.aten`. A trailing underscore (in place) is allowed where the name without it is."""
 
 _INTEGERS: dict[str, Callable[..., Any]] = {

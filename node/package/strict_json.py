@@ -35,7 +35,7 @@ class StrictJson:
 
     def fields(self, value: Any, required: str, optional: str = "") -> dict[str, Any]:
         """An object with exactly these keys (names separated by spaces)."""
-        found = self.typed(value, dict)
+        found: dict[str, Any] = self.typed(value, dict)
         must, may = set(required.split()), set(optional.split())
         if missing := must - found.keys():
             raise self.fault(f"the key {min(missing)} is missing")
@@ -45,7 +45,7 @@ class StrictJson:
 
     def choice(self, value: Any) -> tuple[str, Any]:
         """An object with exactly one key: its key and its value."""
-        found = self.typed(value, dict)
+        found: dict[str, Any] = self.typed(value, dict)
         if len(found) != 1:
             raise self.fault("a choice has not exactly one key")
         return next(iter(found.items()))

@@ -1,0 +1,1 @@
+"""A provider's examples: adapters for files, folders and code, and the schema that all of them must fit."""

@@ -1,0 +1,1 @@
+"""Local training of an exported program on one provider's data."""
