@@ -315,4 +315,5 @@ def _wait(seconds: float) -> float:
 def _cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return re.sub(r"<[^>]*>:? ?", "", str(error))[:200] or type(error).__name__
+    text = re.sub(r".*(Caused by \w+\(\"?|\w+\(host=[^)]*\): |<[^>]*>: )", "", str(error))
+    return text.rstrip("\"')")[:200] or type(error).__name__

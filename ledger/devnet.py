@@ -1,0 +1,158 @@
+"""A chain of our own: `anvil` on loopback, with rich accounts and the contracts deployed.
+
+The node stops when the context closes; a guard process stops it when this process ends in whatever other way,
+SIGKILL included, by noticing within half a second that its parent is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from web3.types import RPCEndpoint
+
+from ledger.accounts import Key, Secret, key_from_secret
+from ledger.artifacts import artifact
+from ledger.chain import Chain
+from ledger.errors import BadInput
+from ledger.processes import ROOT, start_guarded, stop
+from ledger.records import Address
+from ledger.transactions import Transactor
+
+MNEMONIC = "test test test test test test test test test test test junk"
+"""The words that every Ethereum developer's tool starts from: nobody's money may ever be there."""
+CHAIN_ID = 31337
+STOP_SECONDS = 15.0
+"""Long enough to write the state of a long-lived chain."""
+
+
+@dataclass(frozen=True)
+class Devnet:
+    """A running devnet."""
+
+    rpc_url: str
+    chain_id: int
+    keys: tuple[Key, ...]
+    """Accounts with 10,000 ether each."""
+    pid: int
+
+
+@dataclass(frozen=True)
+class DevnetSettings:
+    port: int = 0
+    """0 takes a free one."""
+    chain_id: int = CHAIN_ID
+    block_seconds: int = 1
+    """0 mines a block for each transaction, at once."""
+    accounts: int = 10
+    mnemonic: str = MNEMONIC
+    keep_state: bool = False
+    """Whether the chain is kept in the directory for the next start."""
+    anvil: Path | None = None
+    """The program; None looks in the checkout's node_modules, then on the path."""
+    wait_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Deployed:
+    market: Address
+    token: Address
+    block: int
+    """The block of the market's deployment: no event is older."""
+
+
+@contextlib.contextmanager
+def start_devnet(directory: Path, settings: DevnetSettings = DevnetSettings()) -> Iterator[Devnet]:
+    """Run a devnet with its log and state in `directory` while the context is open.
+
+    Raises: BadInput if there is no anvil, or it does not start, with its own words.
+    """
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    config, log = directory / "anvil.json", directory / "anvil.log"
+    for leftover in (config, log):
+        leftover.unlink(missing_ok=True)
+    with TemporaryFile("w+") as said:
+        process = start_guarded(_command(directory, config, settings), log, said)
+        try:
+            rpc_url = _wait(process, log, settings.wait_seconds)
+            yield Devnet(rpc_url, settings.chain_id, _keys(config), process.pid)
+        finally:
+            stop(process, STOP_SECONDS)
+            config.unlink(missing_ok=True)
+
+
+def deploy_contracts(transactor: Transactor) -> Deployed:
+    """Deploy a market and a token, paid by the transactor's account."""
+    token, _ = transactor.deploy("deploy the token", artifact("DevToken"))
+    market, receipt = transactor.deploy("deploy the market", artifact("TrainingMarket"))
+    return Deployed(market, token, receipt.block)
+
+
+def fund_ether(chain: Chain, account: Address, wei: int) -> None:
+    """Set an account's ether, as only a devnet can.
+
+    Raises: ChainError on any other chain.
+    """
+    chain.ask(lambda: chain.web3.manager.request_blocking(RPCEndpoint("anvil_setBalance"), [account, hex(wei)]))
+
+
+def mint_tokens(transactor: Transactor, token: Address, account: Address, amount: int) -> None:
+    """Make tokens of a devnet's `DevToken` for an account."""
+    contract = transactor.chain.contract(token, artifact("DevToken")["abi"])
+    transactor.send(f"mint {amount} tokens", contract.functions.mint(account, amount))
+
+
+def _command(directory: Path, config: Path, settings: DevnetSettings) -> list[str]:
+    command = [str(_anvil(settings.anvil)), "--host", "127.0.0.1", "--port", str(settings.port)]
+    command += ["--chain-id", str(settings.chain_id), "--accounts", str(settings.accounts)]
+    command += ["--mnemonic", settings.mnemonic, "--config-out", str(config)]
+    if settings.block_seconds:
+        command += ["--block-time", str(settings.block_seconds)]
+    if settings.keep_state:
+        command += ["--state", str(directory / "state.json"), "--preserve-historical-states"]
+    return command
+
+
+def _anvil(setting: Path | None) -> Path:
+    """Find the program: the setting, the checkout's npm packages, the path."""
+    if setting is not None:
+        if not setting.is_file():
+            raise BadInput(f"There is no program {setting}. Set chain.anvil to Foundry's `anvil`.")
+        return setting
+    for found in sorted((ROOT / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil*")):
+        return found
+    on_path = shutil.which("anvil")
+    if on_path is None:
+        raise BadInput(
+            "The devnet needs Foundry's `anvil`: run `npm ci` in the checkout (it needs Node 20), "
+            "put anvil on the path, or set chain.rpc_url to an Ethereum endpoint."
+        )
+    return Path(on_path)
+
+
+def _wait(process: subprocess.Popen[str], log: Path, seconds: float) -> str:
+    """Wait until anvil says where it listens; returns that."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        said = log.read_text(errors="replace") if log.exists() else ""
+        listening = re.search(r"^Listening on ([0-9.]+:[0-9]+)\s*$", said, re.MULTILINE)
+        if listening:
+            return f"http://{listening[1]}"
+        if process.poll() is not None:
+            words = said.strip().splitlines()
+            raise BadInput(f"The devnet did not start: {words[-1] if words else 'anvil ended at once'}.")
+        time.sleep(0.01)
+    raise BadInput(f"The devnet did not start within {seconds:.0f} s; its log is {log}.")
+
+
+def _keys(config: Path) -> tuple[Key, ...]:
+    return tuple(key_from_secret(Secret(text)) for text in json.loads(config.read_text())["private_keys"])

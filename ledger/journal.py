@@ -1,0 +1,129 @@
+"""The book of one account's transactions, and the lock that makes it one process's.
+
+SQLite, because a line must be whole on disk before the transaction it tells of leaves.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.errors import BadInput
+from ledger.records import Address
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS transactions (
+    nonce INTEGER PRIMARY KEY, action TEXT NOT NULL, recipient TEXT NOT NULL, data BLOB NOT NULL,
+    value TEXT NOT NULL, gas INTEGER NOT NULL, settled TEXT);
+CREATE TABLE IF NOT EXISTS attempts (
+    id INTEGER PRIMARY KEY, nonce INTEGER NOT NULL REFERENCES transactions ON DELETE CASCADE,
+    hash TEXT NOT NULL UNIQUE, raw BLOB NOT NULL, max_fee TEXT NOT NULL, tip TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a transaction does, whatever its nonce and fees are."""
+
+    recipient: str
+    """Empty for a deployment."""
+    data: bytes
+    value: int
+    """Wei."""
+
+
+@dataclass(frozen=True)
+class Fees:
+    """Wei a unit of gas."""
+
+    max_fee: int
+    tip: int
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One signed form of a transaction; a replacement is another."""
+
+    hash: str
+    raw: bytes
+    fees: Fees
+
+
+@dataclass(frozen=True)
+class Open:
+    """A transaction that is not settled yet."""
+
+    nonce: int
+    action: str
+    call: Call
+    gas: int
+
+
+class AccountLock:
+    """An account's lock: held by one process at a time, and free again when that process ends."""
+
+    def __init__(self, path: Path, account: Address) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise BadInput(
+                f"Another process sends transactions from {account} already ({path}). Stop it, or use another key."
+            ) from error
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+class Journal:
+    """The account's transactions on one chain; the caller sees to it that one thread at a time is here."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._database.executescript("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;" + _TABLES)
+        except sqlite3.DatabaseError as error:
+            raise BadInput(
+                f"The transaction journal {path} is damaged ({error}). Move it away to start anew."
+            ) from error
+
+    def open(self) -> Open | None:
+        """The transaction that is not settled yet."""
+        row = self._database.execute(
+            "SELECT nonce, action, recipient, data, value, gas FROM transactions WHERE settled IS NULL"
+        ).fetchone()
+        return None if row is None else Open(row[0], row[1], Call(row[2], row[3], int(row[4])), row[5])
+
+    def attempts(self, nonce: int) -> list[Attempt]:
+        """What was signed for this nonce, oldest first."""
+        rows = self._database.execute(
+            "SELECT hash, raw, max_fee, tip FROM attempts WHERE nonce = ? ORDER BY id", (nonce,)
+        )
+        return [Attempt(row[0], row[1], Fees(int(row[2]), int(row[3]))) for row in rows]
+
+    def begin(self, transaction: Open) -> None:
+        call = transaction.call
+        values = (transaction.nonce, transaction.action, call.recipient, call.data, str(call.value), transaction.gas)
+        self._database.execute("DELETE FROM transactions WHERE nonce = ?", (transaction.nonce,))
+        self._database.execute("INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, NULL)", values)
+
+    def attempt(self, nonce: int, attempt: Attempt) -> None:
+        values = (nonce, attempt.hash, attempt.raw, str(attempt.fees.max_fee), str(attempt.fees.tip))
+        self._database.execute("INSERT OR IGNORE INTO attempts VALUES (NULL, ?, ?, ?, ?, ?)", values)
+
+    def settle(self, nonce: int, transaction: str) -> None:
+        """Mark a nonce as used: by the transaction with this hash, or by another's where it is empty."""
+        self._database.execute("UPDATE transactions SET settled = ? WHERE nonce = ?", (transaction, nonce))
+
+    def withdraw(self, nonce: int) -> None:
+        """Forget a transaction that never left."""
+        self._database.execute("DELETE FROM transactions WHERE nonce = ?", (nonce,))
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,312 @@
+"""One account's transactions: simulated, signed, journalled, sent, waited for, replaced where they are stuck.
+
+A `Transactor` owns its account's nonces, and a lock on a file keeps every other process on this machine away.
+A transaction is written down before it is sent, and the next one is sent only when it is settled. So at most one is
+ever open, and after a crash at any line the next start finds it, sends the same bytes again, and waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from eth_utils.address import to_checksum_address
+from web3.contract.contract import ContractFunction
+from web3.exceptions import ContractLogicError, TransactionNotFound
+
+from ledger.accounts import Key
+from ledger.chain import Chain, ContractLog, NodeRefused, contract_log, reverted
+from ledger.decoding import Abi
+from ledger.errors import ChainError, Reverted, StuckTransaction, TooLittleFunds
+from ledger.journal import AccountLock, Attempt, Call, Fees, Journal, Open
+from ledger.records import Address
+
+RECEIPT_GRACE_S = 5.0
+"""How long a node may know that a nonce is used and not yet have the receipt."""
+
+BUMPS = 40
+"""Raises of a fee before a transaction that stays underpriced is given up: a factor of 111."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a transactor waits before it does something."""
+
+    poll_seconds: float = 0.1
+    replace_after_seconds: float = 30.0
+    """Without a receipt for so long, the same transaction is sent at a higher fee."""
+    give_up_after_seconds: float = 300.0
+    max_fee_per_gas: int | None = None
+    """Wei a unit of gas that is never exceeded; None for no limit."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A transaction that was mined and succeeded."""
+
+    transaction: str
+    block: int
+    gas_used: int
+    fee: int
+    """Wei paid for the gas."""
+    logs: tuple[ContractLog, ...]
+    contract: str
+    """The new contract's address after a deployment; else empty."""
+
+
+class NonceTaken(ChainError):
+    """Somebody else sends transactions with this key."""
+
+    retryable = True
+
+    def __init__(self, action: str, nonce: int) -> None:
+        self.action, self.nonce = action, nonce
+        super().__init__(f"The transaction to {action} was overtaken: another program uses this key (nonce {nonce}).")
+
+
+class Transactor:
+    """Sends one key's transactions, one after the other. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        chain: Chain,
+        key: Key,
+        state: Path,
+        patience: Patience = Patience(),
+        clock: Callable[[], float] = monotonic,
+        pause: Callable[[float], None] = sleep,
+    ) -> None:
+        """Own the key's nonces; `state` is the folder for its lock and its journal.
+
+        Raises: BadInput if another process owns them.
+        """
+        self.chain, self._key, self._patience, self._clock, self._pause = chain, key, patience, clock, pause
+        self._eth: Any = chain.web3.eth
+        self._turn = threading.Lock()
+        self._lock = AccountLock(state / f"{chain.chain_id}-{key.address}.lock", key.address)
+        genesis = chain.block(0).hash.hex()[:8]  # a devnet that is started anew has the same id and other nonces
+        self._journal = Journal(state / f"{chain.chain_id}-{genesis}-{key.address}.sqlite")
+
+    @property
+    def address(self) -> Address:
+        return self._key.address
+
+    def send(self, action: str, call: ContractFunction, value: int = 0) -> Receipt:
+        """Send a call with `value` wei and return when it is mined and succeeded.
+
+        A transaction that a crash left open is settled first; if it is this very call, its receipt is the answer.
+        Raises: Reverted with the contract's error and nothing spent, if the call fails beforehand; Reverted with the
+        gas spent if it fails when mined; TooLittleFunds; StuckTransaction and ChainUnreachable, after which the same
+        call may be sent again; NonceTaken.
+        """
+        unpriced = {"gas": 0, "maxFeePerGas": 0, "maxPriorityFeePerGas": 0, "nonce": 0, "chainId": self.chain.chain_id}
+        built: Any = call.build_transaction(unpriced)  # type: ignore[arg-type]
+        return self._send(action, Call(built["to"], bytes.fromhex(built["data"][2:]), value), call.contract_abi)
+
+    def deploy(self, action: str, artifact: Mapping[str, Any]) -> tuple[Address, Receipt]:
+        """Deploy a compiled contract without constructor arguments; returns its address too.
+
+        Raises: as `send`.
+        """
+        code = bytes.fromhex(str(artifact["bytecode"]).removeprefix("0x"))
+        receipt = self._send(action, Call("", code, 0), artifact["abi"])
+        return Address(receipt.contract), receipt
+
+    def recover(self) -> Receipt | None:
+        """Settle the transaction that a crash left open; None if there is none, or it failed.
+
+        Raises: StuckTransaction, ChainUnreachable, NonceTaken.
+        """
+        with self._turn:
+            return self._recover()[1]
+
+    def close(self) -> None:
+        """Give up the key's nonces."""
+        self._journal.close()
+        self._lock.release()
+
+    def _send(self, action: str, call: Call, abi: Abi | None) -> Receipt:
+        with self._turn:
+            left_open, receipt = self._recover()
+            if receipt is not None and left_open == call:
+                return receipt
+            gas = self._simulate(action, call, abi)
+            fees = self._suggested()
+            self._check_funds(call.value + gas * fees.max_fee)
+            transaction = Open(self._nonce(), action, call, gas)
+            self._journal.begin(transaction)
+            self._broadcast(transaction, fees)
+            return self._settle(transaction, abi)
+
+    def _simulate(self, action: str, call: Call, abi: Abi | None) -> int:
+        """Try the call on the pending block; returns the gas to allow for it."""
+        transaction = {"from": self.address, "data": "0x" + call.data.hex(), "value": call.value}
+        if call.recipient:
+            transaction["to"] = call.recipient
+        try:
+            self.chain.ask(lambda: self._eth.call(transaction, "pending"))
+            estimate = int(self.chain.ask(lambda: self._eth.estimate_gas(transaction, "pending")))
+        except ContractLogicError as error:
+            raise reverted(action, error, abi) from error
+        except NodeRefused as error:
+            raise self._refusal(error, call.value) from error
+        return estimate * 5 // 4 + 5_000
+
+    def _suggested(self) -> Fees:
+        """Twice the base fee and the node's tip: good for six full blocks."""
+        base = self.chain.ask(lambda: self._eth.get_block("latest")).get("baseFeePerGas")
+        if base is None:
+            raise ChainError(f"The chain {self.chain.chain_id} has no EIP-1559 fees, which fedbounty needs.")
+        tip = int(self.chain.ask(lambda: self._eth.max_priority_fee))
+        return self._capped(Fees(2 * int(base) + tip, tip))
+
+    def _capped(self, fees: Fees) -> Fees:
+        cap = self._patience.max_fee_per_gas
+        return fees if cap is None else Fees(min(fees.max_fee, cap), min(fees.tip, cap))
+
+    def _check_funds(self, needed: int) -> None:
+        available = self.chain.balance(self.address)
+        if available < needed:
+            raise TooLittleFunds(self.address, "wei (ether for gas)", needed, available)
+
+    def _nonce(self) -> int:
+        """The next nonce. Pending transactions that we know nothing of get their time, then are replaced."""
+        started = self._clock()
+        while True:
+            mined, pending = self._count("latest"), self._count("pending")
+            if mined >= pending or self._clock() - started > self._patience.replace_after_seconds:
+                return mined
+            self._pause(self._patience.poll_seconds)
+
+    def _count(self, block: str) -> int:
+        return int(self.chain.ask(lambda: self._eth.get_transaction_count(self.address, block)))
+
+    def _broadcast(self, transaction: Open, fees: Fees) -> None:
+        """Sign, write down, send; at a higher fee for as long as the node finds it too low."""
+        for _ in range(BUMPS):
+            attempt = self._sign(transaction, fees)
+            self._journal.attempt(transaction.nonce, attempt)
+            try:
+                return self._deliver(attempt.raw)
+            except NodeRefused as error:
+                higher = self._raised(fees)
+                if "underpriced" not in error.message.lower() or higher == fees:
+                    return self._withdraw(transaction, error)
+                fees = higher
+        raise StuckTransaction(transaction.action, attempt.hash, 0.0)
+
+    def _withdraw(self, transaction: Open, error: NodeRefused) -> None:
+        """Forget a transaction that the node refused, unless an earlier form of it may be on its way."""
+        if len(self._journal.attempts(transaction.nonce)) > 1:
+            return
+        self._journal.withdraw(transaction.nonce)
+        if "nonce" in error.message.lower():
+            raise NonceTaken(transaction.action, transaction.nonce) from error
+        raise self._refusal(error, transaction.call.value) from error
+
+    def _refusal(self, error: NodeRefused, value: int) -> ChainError:
+        if "insufficient funds" in error.message.lower():
+            return TooLittleFunds(self.address, "wei (ether)", value, self.chain.balance(self.address))
+        return error
+
+    def _deliver(self, raw: bytes) -> None:
+        try:
+            self.chain.ask(lambda: self._eth.send_raw_transaction(raw))
+        except NodeRefused as error:
+            if "already" not in error.message.lower() and "known" not in error.message.lower():
+                raise
+
+    def _sign(self, transaction: Open, fees: Fees) -> Attempt:
+        fields = {
+            "type": 2,
+            "chainId": self.chain.chain_id,
+            "nonce": transaction.nonce,
+            "gas": transaction.gas,
+            "maxFeePerGas": fees.max_fee,
+            "maxPriorityFeePerGas": fees.tip,
+            "value": transaction.call.value,
+            "data": transaction.call.data,
+        }
+        if transaction.call.recipient:
+            fields["to"] = to_checksum_address(transaction.call.recipient)
+        signed = self._key.sign_transaction(fields)
+        return Attempt(signed.hash, signed.raw, fees)
+
+    def _raised(self, fees: Fees) -> Fees:
+        """An eighth more, which is what nodes ask for to replace a transaction, or today's fees if those are more."""
+        today = self._suggested()
+        return self._capped(Fees(max(-(-fees.max_fee * 9 // 8), today.max_fee), max(-(-fees.tip * 9 // 8), today.tip)))
+
+    def _recover(self) -> tuple[Call | None, Receipt | None]:
+        transaction = self._journal.open()
+        if transaction is None:
+            return None, None
+        attempts = self._journal.attempts(transaction.nonce)
+        if not attempts:  # written down, but never signed
+            self._journal.withdraw(transaction.nonce)
+            return None, None
+        with contextlib.suppress(NodeRefused):  # mined, replaced or underpriced by now: the wait finds out
+            self._deliver(attempts[-1].raw)
+        try:
+            return transaction.call, self._settle(transaction, None)
+        except Reverted:
+            return transaction.call, None
+
+    def _settle(self, transaction: Open, abi: Abi | None) -> Receipt:
+        """Wait until a form of the transaction is mined, replacing it where it is stuck."""
+        started = sent = self._clock()
+        overtaken: float | None = None
+        while True:
+            taken = self._count("latest") > transaction.nonce
+            attempts = self._journal.attempts(transaction.nonce)
+            for attempt in reversed(attempts):
+                mined = self._mined(attempt.hash)
+                if mined is not None:
+                    self._journal.settle(transaction.nonce, attempt.hash)
+                    return self._checked(transaction, mined, abi)
+            now = self._clock()
+            overtaken = (now if overtaken is None else overtaken) if taken else None
+            if overtaken is not None and now - overtaken > RECEIPT_GRACE_S:
+                self._journal.settle(transaction.nonce, "")
+                raise NonceTaken(transaction.action, transaction.nonce)
+            if now - started > self._patience.give_up_after_seconds:
+                raise StuckTransaction(transaction.action, attempts[-1].hash, now - started)
+            if now - sent > self._patience.replace_after_seconds and not taken:
+                self._broadcast(transaction, self._raised(attempts[-1].fees))
+                sent = now
+            self._pause(self._patience.poll_seconds)
+
+    def _mined(self, transaction: str) -> Mapping[str, Any] | None:
+        def receipt() -> Mapping[str, Any] | None:
+            try:
+                found: Mapping[str, Any] = self._eth.get_transaction_receipt(transaction)
+            except TransactionNotFound:
+                return None
+            return found
+
+        return self.chain.ask(receipt)
+
+    def _checked(self, transaction: Open, mined: Mapping[str, Any], abi: Abi | None) -> Receipt:
+        """The receipt of a success; a failure is tried again on the block before, to learn its reason."""
+        name = "0x" + bytes(mined["transactionHash"]).hex()
+        if mined["status"] != 1:
+            call = transaction.call
+            again = {"from": self.address, "to": call.recipient, "data": "0x" + call.data.hex(), "value": call.value}
+            try:
+                self.chain.ask(lambda: self._eth.call(again, int(mined["blockNumber"]) - 1))
+            except ContractLogicError as error:
+                raise reverted(transaction.action, error, abi) from error
+            raise Reverted(transaction.action, "failed when mined", {"transaction": name})
+        return Receipt(
+            transaction=name,
+            block=int(mined["blockNumber"]),
+            gas_used=int(mined["gasUsed"]),
+            fee=int(mined["gasUsed"]) * int(mined["effectiveGasPrice"]),
+            logs=tuple(contract_log(entry) for entry in mined["logs"]),
+            contract=to_checksum_address(mined["contractAddress"]) if mined.get("contractAddress") else "",
+        )
