@@ -117,8 +117,13 @@ def python_value(item: Mapping[str, Any], value: Any) -> Any:
     if kind == "tuple":
         fields = item["components"]
         named = {c["name"]: python_value(c, v) for c, v in zip(fields, value, strict=True)}
-        return Terms(**{snake(name): _enum(name, v) for name, v in named.items()})
+        return terms_from(named)
     return value
+
+
+def terms_from(named: Mapping[str, Any]) -> Terms:
+    """The terms from their values by Solidity name."""
+    return Terms(**{snake(name): _enum(name, value) for name, value in named.items()})
 
 
 def _enum(name: str, value: Any) -> Any:

@@ -13,7 +13,7 @@ from eth_abi.abi import encode
 from ledger.artifacts import artifact
 from ledger.chain import Block, Chain
 from ledger.cid import Digest
-from ledger.decoding import EventDecoder, camel
+from ledger.decoding import EventDecoder, Log, camel, terms_from
 from ledger.errors import BadInput
 from ledger.keccak import Hash32, keccak
 from ledger.records import (
@@ -23,13 +23,10 @@ from ledger.records import (
     Event,
     MergeClaim,
     Merged,
-    MergeRule,
     Money,
     Phase,
     Posted,
-    PrivacyMode,
     Provider,
-    RewardRule,
     Terms,
     Timestamp,
     Wei,
@@ -64,11 +61,11 @@ class Market:
         return int(self._call("bountyCount", at=at))
 
     def terms(self, bounty: BountyId, at: Block | None = None) -> Terms:
-        values = dict(zip([f.name for f in fields(Terms)], self._call("terms", bounty, at=at), strict=True))
-        if not values["chunks"]:
+        names = [camel(field.name) for field in fields(Terms)]
+        found = terms_from(dict(zip(names, self._call("terms", bounty, at=at), strict=True)))
+        if not found.chunks:
             raise UnknownBounty(bounty, self.address)
-        enums = {"merge_rule": MergeRule, "reward_rule": RewardRule, "privacy": PrivacyMode}
-        return Terms(**{name: enums[name](value) if name in enums else value for name, value in values.items()})
+        return found
 
     def owner(self, bounty: BountyId, at: Block | None = None) -> Address:
         return Address(self._call("ownerOf", bounty, at=at))
@@ -103,7 +100,11 @@ class Market:
         """
         topics = None if bounty is None else [None, bounty.to_bytes(32, "big")]
         logs = self.chain.logs(self.address, topics, first, last)
-        return [event for event in map(self._decoder.decode, logs) if event is not None]
+        return [event for event in map(self.decode, logs) if event is not None]
+
+    def decode(self, log: Log) -> Event | None:
+        """The market's event in a log; None for a foreign one."""
+        return self._decoder.decode(log)
 
     def posted(self, bounty: BountyId) -> Posted:
         """The event that opened a bounty.
@@ -135,8 +136,8 @@ class MarketWriter:
 
     def post(self, terms: Terms) -> BountyId:
         receipt = self._send("post the bounty", "post", {camel(f.name): getattr(terms, f.name) for f in fields(Terms)})
-        decoded = (self.market._decoder.decode(log) for log in receipt.logs if log.address == self.market.address)
-        return next(event.bounty for event in decoded if isinstance(event, Posted))
+        own = (log for log in receipt.logs if log.address == self.market.address)
+        return next(event.bounty for event in map(self.market.decode, own) if isinstance(event, Posted))
 
     def cancel(self, bounty: BountyId) -> Receipt:
         return self._send(f"cancel bounty {bounty}", "cancel", bounty)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from eth_utils.address import is_address, to_checksum_address
 
-from ledger.accounts import Key, load_key
+from ledger.accounts import Key, load_key, read_password
 from ledger.chain import Chain, connect
 from ledger.content import ContentStore
 from ledger.errors import BadInput, ContentError
@@ -89,18 +89,10 @@ def open_account(ledgers: Ledgers, prompt: PasswordPrompt) -> Account:
     keys = ledgers.settings.keys
     if not keys.account:
         raise BadInput("No account is named. Pass --account NAME, or set keys.account (FEDBOUNTY_ACCOUNT).")
-    key = load_key(keys.directory, keys.account, _password(ledgers.settings, prompt))
+    password = read_password(file=keys.password_file, value=environment_password(), prompt=lambda: prompt(keys.account))
+    key = load_key(keys.account, password, keys.directory)
     transactor = Transactor(ledgers.chain, key, ledgers.settings.home / "transactions")
     return Account(key, transactor, MarketWriter(ledgers.market, transactor))
-
-
-def _password(settings: Settings, prompt: PasswordPrompt) -> str:
-    file = settings.keys.password_file
-    if file is not None:
-        if not file.is_file():
-            raise BadInput(f"The password file {file} (keys.password_file) does not exist.")
-        return file.read_text().rstrip("\r\n")
-    return environment_password() or prompt(settings.keys.account)
 
 
 def checked_address(text: str, what: str) -> Address:
@@ -109,7 +101,9 @@ def checked_address(text: str, what: str) -> Address:
     Raises: BadInput.
     """
     if not text:
-        raise BadInput(f"Nothing is set for {what}. Set it in fedbounty.toml, in the environment or on the command line.")
+        raise BadInput(
+            f"Nothing is set for {what}. Set it in fedbounty.toml, in the environment or on the command line."
+        )
     if not is_address(text):
         raise BadInput(f"{text!r} is not an Ethereum address ({what}).")
     return Address(to_checksum_address(text))

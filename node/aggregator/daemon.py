@@ -10,7 +10,7 @@ import structlog
 from ledger.erc20 import Token
 from ledger.history import BountyHistory, build_history
 from ledger.market import Market
-from ledger.records import BountyId, Reason, Terms
+from ledger.records import BountyId, Terms
 from node.aggregator import decisions
 from node.aggregator.decisions import Action, AggregatorView
 from node.aggregator.merge_work import MergeWork
@@ -85,7 +85,7 @@ class AggregatorDaemon:
         assert self._history is not None
         made = self._setup.work.merge(self._history, number)
         self._setup.account.writer.merge(self._setup.bounty, number, made.claim)
-        rejected = {str(index): Reason(reason).label for index, reason in made.rejections}
+        rejected = {str(index): rejection.reason.label for index, rejection in made.rejections.items()}
         log.info("merged", bounty=self._setup.bounty, round=number, rejected=rejected, **made.metrics)
 
     def _connect(self, history: BountyHistory) -> None:
@@ -94,5 +94,3 @@ class AggregatorDaemon:
             if member.multiaddr and member.multiaddr not in self._connected:
                 self._connected.add(member.multiaddr)
                 connect_peer(self._setup.work.files.store, member.multiaddr)
-
-

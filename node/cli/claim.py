@@ -45,7 +45,10 @@ def claim(context: typer.Context, bounty: BountyArgument, as_json: Json = False)
         print_json(result)
     elif paid or lapsed or result["stake_returned"]:
         console.print(
-            f"Claimed {tokens(paid + lapsed)} tokens and {tokens(before.stake - after.stake)} of stake from bounty {bounty}."
+            f"Claimed {tokens(paid + lapsed)} tokens and {tokens(before.stake - after.stake)} of stake "
+            f"from bounty {bounty}."
         )
     else:
-        console.print(f"Nothing of bounty {bounty} can be claimed now; {tokens(after.claimed)} tokens were claimed before.")
+        console.print(
+            f"Nothing of bounty {bounty} can be claimed now; {tokens(after.claimed)} tokens were claimed before."
+        )

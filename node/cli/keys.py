@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ledger.accounts import create_key, list_keys
+from ledger.accounts import create_key, list_keys, read_password
 from node.cli.output import Json, console, grid, print_json
 from node.settings import Settings, environment_password
 
@@ -21,7 +21,8 @@ def new(
 ) -> None:
     """Create a key, encrypted with a password that is asked for (or FEDBOUNTY_PASSWORD, or keys.password_file)."""
     settings: Settings = context.obj
-    address = create_key(settings.keys.directory, name, new_password(settings))
+    password = read_password(file=settings.keys.password_file, value=environment_password(), prompt=ask_new_password)
+    address = create_key(settings.keys.directory, name, password).address
     if as_json:
         print_json({"name": name, "address": address, "directory": str(settings.keys.directory)})
     else:
@@ -41,12 +42,10 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
         console.print(f"No keys in {settings.keys.directory}. `fedbounty key new NAME` makes one.")
 
 
-def new_password(settings: Settings) -> str:
-    """A password for a new key, from the file or the environment, else asked for twice."""
-    if settings.keys.password_file is not None and settings.keys.password_file.is_file():
-        return settings.keys.password_file.read_text().rstrip("\r\n")
-    asked: str = environment_password() or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return asked
+def ask_new_password() -> str:
+    """Ask twice for the password of a new key."""
+    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return answer
 
 
 def ask_password(name: str) -> str:

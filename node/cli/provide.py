@@ -9,14 +9,14 @@ import typer
 from incentives.economics import estimate_pay
 from ledger.records import BountyId, PrivacyMode, Terms, Wei
 from node.cli.keys import ask_password
-from node.cli.output import Json, Yes, confirm, console, pairs, print_json, text, tokens
+from node.cli.output import Yes, confirm, console, pairs, tokens
 from node.cli.running import run_daemon
-from node.connections import Account, Ledgers, open_account, open_files, open_ledgers, open_store
+from node.connections import Ledgers, open_account, open_files, open_ledgers, open_store
 from node.journal import Journal
 from node.manifest import Manifest, describe
 from node.provider.daemon import ProviderDaemon, ProviderSetup
-from node.provider.effects import collect
 from node.provider.decisions import Leave
+from node.provider.effects import collect
 from node.provider.local_work import LocalWork, LocalWorkSetup
 from node.provider.view import observe
 from node.settings import Settings

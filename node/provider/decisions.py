@@ -85,7 +85,10 @@ class WithdrawStake:
     pass
 
 
-Action = Join | Train | Commit | Reveal | Forfeit | Claim | ClaimLapsed | Leave | WithdrawStake
+Collection = Forfeit | Claim | ClaimLapsed | Leave | WithdrawStake
+"""The effects by which a provider takes out what is its own."""
+
+Action = Join | Train | Commit | Reveal | Collection
 
 _RUNNING = (Phase.JOINING, Phase.COMMIT, Phase.REVEAL, Phase.MERGE, Phase.OPEN_MERGE)
 
@@ -137,9 +140,9 @@ def _wind_up(view: ProviderView) -> Sequence[Action | Finish]:
     return [Finish("everything that can be claimed was claimed")]
 
 
-def claims(view: ProviderView) -> list[Action]:
+def claims(view: ProviderView) -> list[Claim | ClaimLapsed]:
     """The claims that would pay something now."""
-    found: list[Action] = []
+    found: list[Claim | ClaimLapsed] = []
     vested = view.history.latest_vested(view.now)
     if vested is not None and view.vested_total > view.standing.claimed:
         found.append(Claim(vested, view.vested_total))

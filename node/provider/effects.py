@@ -9,7 +9,7 @@ from ledger.commitments import payout_tree
 from ledger.errors import ProtocolFault
 from ledger.history import BountyHistory
 from ledger.market import MarketWriter
-from node.provider.decisions import Claim, ClaimLapsed, Forfeit, Leave, WithdrawStake
+from node.provider.decisions import Claim, ClaimLapsed, Collection, Forfeit, Leave, WithdrawStake
 
 log = structlog.get_logger()
 
@@ -20,14 +20,13 @@ class WrongPayoutRoot(ProtocolFault):
     def __init__(self, bounty: int, round_number: int, claimed: bytes, expected: bytes) -> None:
         self.bounty, self.round, self.claimed, self.expected = bounty, round_number, claimed, expected
         super().__init__(
-            f"Round {round_number} of bounty {bounty} records the payout root 0x{claimed.hex()}, but 0x{expected.hex()} "
-            f"follows from the chain. Pay of an earlier round can still be claimed with --round."
+            f"Round {round_number} of bounty {bounty} records the payout root 0x{claimed.hex()}, but "
+            f"0x{expected.hex()} "
+            f"follows from the chain; nothing was claimed. `fedbounty audit {bounty}` shows what is wrong."
         )
 
 
-def collect(
-    writer: MarketWriter, history: BountyHistory, action: Claim | ClaimLapsed | Forfeit | Leave | WithdrawStake
-) -> None:
+def collect(writer: MarketWriter, history: BountyHistory, action: Collection) -> None:
     """Perform one of the effects by which a provider takes out what is its own."""
     bounty = history.bounty
     match action:

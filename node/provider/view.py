@@ -6,7 +6,7 @@ from incentives.payouts import cumulative_payouts
 from ledger.history import BountyHistory, build_history
 from ledger.keccak import Hash32
 from ledger.market import Market
-from ledger.records import Address, BountyId, Terms, Wei
+from ledger.records import Address, BountyId, Terms, Timestamp, Wei
 from node.journal import Journal, Scope
 from node.provider.decisions import ProviderView
 
@@ -34,7 +34,7 @@ def observe(market: Market, bounty: BountyId, terms: Terms, account: Address, jo
     )
 
 
-def vested_total(history: BountyHistory, account: Address, now: int) -> Wei:
+def vested_total(history: BountyHistory, account: Address, now: Timestamp) -> Wei:
     """The account's cumulative pay by the latest vested merge; 0 before the first."""
     vested = history.latest_vested(now)
     if vested is None:

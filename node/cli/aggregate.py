@@ -1,0 +1,40 @@
+"""`fedbounty aggregate`: verify the recorded updates, merge them, and keep the rounds going."""
+
+from __future__ import annotations
+
+import typer
+
+from ledger.records import BountyId
+from node.aggregator.daemon import AggregatorDaemon, AggregatorSetup
+from node.aggregator.merge_work import MergeWork
+from node.cli.keys import ask_password
+from node.cli.output import Yes, confirm, console, tokens
+from node.cli.provide import BountyArgument
+from node.cli.running import run_daemon
+from node.connections import open_account, open_files, open_ledgers, open_store
+from node.scoring import open_scorer
+from node.settings import Settings
+
+
+def aggregate(context: typer.Context, bounty: BountyArgument, yes: Yes = False) -> None:
+    """Merge a bounty's rounds until it ends.
+
+    The bounty's named aggregator merges each round in its exclusive time; anyone else steps in when that has passed.
+    Needs a bond, and asks before it is locked. Stop it at any moment and run the same command again.
+    """
+    settings: Settings = context.obj
+    ledgers = open_ledgers(settings)
+    number = BountyId(bounty)
+    terms = ledgers.market.terms(number)
+    files = open_files(settings, open_store(settings))
+    manifest = files.manifest(terms)
+    account = open_account(ledgers, ask_password)
+    bond, _ = ledgers.market.bond(number, account.address)
+    if bond < terms.bond:
+        named = "the named aggregator" if account.address == terms.aggregator else "not the named aggregator"
+        console.print(f"{account.address} is {named} of bounty {bounty}.")
+        confirm(f"Lock a bond of {tokens(terms.bond)} tokens when it is needed?", yes)
+    work = MergeWork(files, terms, manifest, open_scorer(files, manifest))
+    console.print(f"Aggregating bounty {bounty} as {account.address}. Ctrl-C stops; the same command goes on.")
+    setup = AggregatorSetup(ledgers.market, account, number, terms, work)
+    console.print(run_daemon(AggregatorDaemon(setup), settings.chain.poll_seconds))

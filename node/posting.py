@@ -1,0 +1,107 @@
+"""Posting a bounty: a package folder becomes content on IPFS and terms for the chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from ledger.cid import Digest, to_cid
+from ledger.commitments import zero_state_root
+from ledger.content import ContentStore
+from ledger.errors import BadInput
+from ledger.records import Address, MergeRule, PrivacyMode, RewardRule, Terms, Wei
+from ledger.unixfs import digest_of_file
+from node import manifest as manifests
+from node.manifest import Manifest, manifest_from, parse_manifest, render_manifest
+from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
+from node.package.loader import load_program
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What an owner decides besides the model; units and meanings as in `Terms`."""
+
+    token: Address
+    pot: Wei
+    aggregator: Address
+    bond: Wei
+    stake: Wei
+    rounds: int
+    min_updates: int
+    max_updates: int
+    commit_seconds: int
+    reveal_seconds: int
+    merge_seconds: int
+    open_merge_seconds: int
+    challenge_seconds: int
+    patience: int
+    reward_rule: RewardRule
+    max_weight: int
+
+
+class IncompletePackage(BadInput):
+    def __init__(self, folder: Path, missing: str) -> None:
+        self.folder, self.missing = folder, missing
+        super().__init__(f"{folder} has no {missing}. `fedbounty bounty pack` writes a whole package.")
+
+
+def read_package(folder: Path) -> Manifest:
+    """Read a package folder and check its programs as providers will; the CIDs are those of the files.
+
+    Raises: IncompletePackage, BadManifest, BadPackage.
+    """
+    for name in (MANIFEST_FILE, TRAIN_FILE, EVAL_FILE):
+        if not (folder / name).is_file():
+            raise IncompletePackage(folder, name)
+    manifest = parse_manifest((folder / MANIFEST_FILE).read_bytes())
+    document = manifest.model_dump(exclude_none=True)
+    document["model"] |= {
+        "train_cid": to_cid(digest_of_file(folder / TRAIN_FILE)),
+        "train_bytes": (folder / TRAIN_FILE).stat().st_size,
+        "eval_cid": to_cid(digest_of_file(folder / EVAL_FILE)),
+        "eval_bytes": (folder / EVAL_FILE).stat().st_size,
+    }
+    holdout = holdout_file(folder)
+    if holdout is not None:
+        document["holdout"] = {
+            "cid": to_cid(digest_of_file(holdout)),
+            "bytes": holdout.stat().st_size,
+            "format": holdout.suffix[1:],
+        }
+    manifest = manifest_from(document)
+    load_program(folder / TRAIN_FILE, manifest, manifest.training.batch_size)
+    load_program(folder / EVAL_FILE, manifest, 2)
+    return manifest
+
+
+def holdout_file(folder: Path) -> Path | None:
+    """The package's test data, `holdout.npz`, `.csv` or `.parquet`; None without one."""
+    places = (folder / f"holdout.{suffix}" for suffix in ("npz", "csv", "parquet"))
+    return next((place for place in places if place.is_file()), None)
+
+
+def publish_package(store: ContentStore, folder: Path, manifest: Manifest) -> Digest:
+    """Pin the package on IPFS; the digest of its manifest stands for all of it."""
+    store.add(folder / TRAIN_FILE)
+    store.add(folder / EVAL_FILE)
+    holdout = holdout_file(folder)
+    if holdout is not None:
+        store.add(holdout)
+    return store.add(render_manifest(manifest))
+
+
+def terms_for(offer: Offer, manifest: Manifest, digest: Digest) -> Terms:
+    """The terms to post: the offer, and what follows from the manifest. Half the stake is at risk in each round."""
+    given = {field.name: getattr(offer, field.name) for field in fields(Offer)}
+    chunks = manifests.chunks(manifest)
+    return Terms(
+        **given,
+        forfeit=Wei(max(1, offer.stake // 2)),
+        squared_norm_bound=manifests.squared_norm_bound(manifest),
+        chunks=chunks,
+        manifest=digest,
+        state_root=zero_state_root(chunks),
+        merge_rule=MergeRule.MEAN,
+        merge_parameters=manifest.merge.rate_units.to_bytes(32, "big"),
+        privacy=PrivacyMode.OPEN,
+    )
