@@ -1,4 +1,7 @@
-"""Child processes that end with us: by order, and by themselves when we are gone without a word."""
+"""Child processes that end with us: by order, and by themselves when we are gone without a word.
+
+They have sessions of their own, so that Ctrl-C reaches us alone and we stop them in our order.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,21 @@ ROOT = Path(__file__).resolve().parents[1]
 
 STOP_SECONDS = 5.0
 PARENT_CHECK_S = 0.5
+MAX_LOG_BYTES = 16 << 20
+"""A log that grows over this is started anew."""
 
 
 def start_module(module: str, arguments: list[str], said: IO[str]) -> subprocess.Popen[str]:
     """Run one of our modules; what it writes to standard error goes to `said`."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, text=True
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=said,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -46,14 +57,13 @@ def guard(parent: int, output: Path, command: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: stopping.append(received))
     with output.open("ab") as file:
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, text=True
-        )
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, text=True)
     while child.poll() is None and not stopping and os.getppid() == parent:
         try:
             child.wait(PARENT_CHECK_S)
         except subprocess.TimeoutExpired:
-            continue
+            if output.stat().st_size > MAX_LOG_BYTES:
+                os.truncate(output, 0)
     ended = child.poll()
     stop(child)
     return 0 if ended is None else ended

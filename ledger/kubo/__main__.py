@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import socket
@@ -17,11 +18,12 @@ from pathlib import Path
 import uvicorn
 
 from ledger.errors import FedbountyError
-from ledger.kubo.blocks import Blocks, Pins
-from ledger.kubo.library import KuboNode, quieten
+from ledger.kubo.blocks import Blocks, Pins, in_thread
+from ledger.kubo.library import KuboNode, LibraryFailed, quieten
 from ledger.kubo.routes import Rpc
 
 PARENT_CHECK_S = 0.5
+REDIAL_S = 3.0
 MAX_LOG_BYTES = 4 << 20
 
 
@@ -55,9 +57,11 @@ async def _serve(options: argparse.Namespace) -> int:
         )
     )
     watch = asyncio.create_task(_watch(server, options.parent_pid, options.repo / "node.log"))
+    peers = asyncio.create_task(_keep_peers(node))
     _announce(listener, node, options.ready_file)
     await server.serve(sockets=[listener])
     watch.cancel()
+    peers.cancel()
     node.close()
     return 0
 
@@ -90,6 +94,13 @@ async def _watch(server: uvicorn.Server, parent: int | None, log: Path) -> None:
             os.truncate(log, 0)
         if parent is not None and os.getppid() != parent:
             server.should_exit = True
+
+
+async def _keep_peers(node: KuboNode) -> None:
+    while True:
+        await asyncio.sleep(REDIAL_S)
+        with contextlib.suppress(LibraryFailed):
+            await in_thread(node.redial)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,15 +11,18 @@ import contextlib
 import hashlib
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 from ledger.cid import Digest
 from ledger.kubo.library import KuboNode, LibraryFailed
 from ledger.unixfs import MAX_BLOCK_BYTES, Child, MalformedBlock, Node, decode
+
+T = TypeVar("T")
 
 AHEAD = 16
 """Blocks of a file that are asked for at once."""
@@ -29,6 +32,21 @@ MAX_ABANDONED = 256
 
 MAX_DEPTH = 5
 """Levels of a file's tree: enough for a file of 2**47 bytes."""
+
+
+def in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
+    """Run a call that may never return in a thread that nobody waits for in the end."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # a waiter that gives up must not cancel the call
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(future)
 
 
 @dataclass

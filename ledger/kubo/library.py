@@ -21,6 +21,9 @@ from ledger.errors import BadInput
 KUBO_VERSION = "0.22.0"
 """The version of Kubo inside the library."""
 
+MAX_DIALLED = 512
+"""Peers that are connected to again when they are lost."""
+
 
 class LibraryFailed(Exception):
     """The library said no; `call` is what it was asked."""
@@ -40,6 +43,7 @@ class KuboNode:
         """
         self._repo = repo.resolve()
         self._dialled: set[str] = set()
+        self._dialling: set[str] = set()
         self._library, self._c_str, self._from_c_str = _load()
         self._create(listen_host)
         self._run()
@@ -76,7 +80,8 @@ class KuboNode:
         """Open a connection to a peer; waits for as long as the dial takes."""
         if self._library.ConnectToPeer(self._path, self._c_str(multiaddr)) != 0:
             raise LibraryFailed(f"connect to {multiaddr}")
-        self._dialled.add(multiaddr)
+        if len(self._dialled) < MAX_DIALLED:
+            self._dialled.add(multiaddr)
 
     def peers(self) -> list[str]:
         """List the multiaddresses of the connected peers."""
@@ -84,18 +89,25 @@ class KuboNode:
         return [f"{address}/p2p/{peer}" for address, _, peer in (entry.rpartition("/") for entry in found)]
 
     def restart(self) -> None:
-        """End every call that waits, and dial again the peers that were dialled before."""
+        """End every call that waits. Peers are lost; `redial` finds them again."""
         self._library.CleanupNode(self._path)
         self._run()
-        for multiaddr in self._dialled:
-            threading.Thread(target=self._redial, args=(multiaddr,), daemon=True).start()
+
+    def redial(self) -> None:
+        """Connect again to the peers that were once dialled and are not there now, without waiting for them."""
+        present = {address.rpartition("/")[2] for address in self.peers()}
+        for multiaddr in self._dialled - self._dialling:
+            if multiaddr.rpartition("/")[2] not in present:
+                self._dialling.add(multiaddr)
+                threading.Thread(target=self._dial, args=(multiaddr,), daemon=True).start()
 
     def close(self) -> None:
         self._library.CleanupNode(self._path)
 
-    def _redial(self, multiaddr: str) -> None:
+    def _dial(self, multiaddr: str) -> None:
         with contextlib.suppress(LibraryFailed):
             self.connect(multiaddr)
+        self._dialling.discard(multiaddr)
 
     def _create(self, listen_host: str) -> None:
         with contextlib.redirect_stdout(io.StringIO()):

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from ledger.cid import Digest, from_cid, to_cid
 from ledger.errors import BadInput
-from ledger.kubo.blocks import Blocks, Pins
+from ledger.kubo.blocks import Blocks, Pins, in_thread
 from ledger.kubo.library import KUBO_VERSION, KuboNode, LibraryFailed
 from ledger.unixfs import MalformedBlock, Node, decode, encode_inner, encode_leaf
 
@@ -78,7 +78,7 @@ class Rpc:
         return JSONResponse({"Version": KUBO_VERSION, "Commit": "", "Repo": "14", "System": "embedded"})
 
     async def identity(self, request: Request) -> Response:
-        addresses = await asyncio.to_thread(self._node.addresses)
+        addresses = await in_thread(self._node.addresses)
         return JSONResponse({"ID": self._node.peer_id, "Addresses": addresses, "AgentVersion": f"kubo/{KUBO_VERSION}"})
 
     async def add(self, request: Request) -> Response:
@@ -100,7 +100,7 @@ class Rpc:
             while part := await upload.read(COPY_BYTES):
                 size += file.write(part)
             file.flush()
-            return await asyncio.to_thread(self._node.add, Path(file.name)), size
+            return await in_thread(lambda: self._node.add(Path(file.name))), size
 
     async def cat(self, request: Request) -> Response:
         digest, seconds = _digest(request), _timeout(request)
@@ -131,7 +131,7 @@ class Rpc:
             async with contextlib.aclosing(self._blocks.read(await self._root(digest))) as parts:
                 async for _ in parts:  # the library waits for ever for what is not here, so have it here first
                     pass
-            await asyncio.to_thread(self._node.pin, digest)
+            await in_thread(lambda: self._node.pin(digest))
         self._pins.add(to_cid(digest))
         return JSONResponse({"Pins": [to_cid(digest)]})
 
@@ -140,7 +140,7 @@ class Rpc:
         if cid not in self._pins.roots:
             raise Refused("not pinned or pinned indirectly")
         self._pins.remove(cid)
-        await asyncio.to_thread(self._node.unpin, from_cid(cid))
+        await in_thread(lambda: self._node.unpin(from_cid(cid)))
         return JSONResponse({"Pins": [cid]})
 
     async def pin_ls(self, request: Request) -> Response:
@@ -155,11 +155,11 @@ class Rpc:
     async def swarm_connect(self, request: Request) -> Response:
         multiaddr = request.query_params.get("arg", "")
         async with asyncio.timeout(_timeout(request)):
-            await asyncio.to_thread(self._node.connect, multiaddr)
+            await in_thread(lambda: self._node.connect(multiaddr))
         return JSONResponse({"Strings": [f"connect {multiaddr.rpartition('/')[2]} success"]})
 
     async def swarm_peers(self, request: Request) -> Response:
-        peers = [address.rpartition("/p2p/") for address in await asyncio.to_thread(self._node.peers)]
+        peers = [address.rpartition("/p2p/") for address in await in_thread(self._node.peers)]
         return JSONResponse({"Peers": [{"Addr": address, "Peer": peer} for address, _, peer in peers]})
 
     async def _root(self, digest: Digest) -> Node:
