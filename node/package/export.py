@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from node.errors import BadExport, shown
-from node.manifest import Manifest, manifest_from, render_manifest
+from node.manifest import HoldoutSection, Manifest, manifest_from, render_manifest
 from node.package.archive import (
     CONSTANTS_CONFIG,
     CONSTANTS_DIR,
@@ -95,10 +95,16 @@ def export_package(
     return Package(manifest, train_path, eval_path, manifest_path)
 
 
-def with_cids(manifest: Manifest, train_cid: str, eval_cid: str) -> Manifest:
-    """The manifest with the CIDs of its programs, as they were added to IPFS."""
+def with_cids(manifest: Manifest, train_cid: str, eval_cid: str, holdout: HoldoutSection | None = None) -> Manifest:
+    """The manifest with the CIDs of its programs, as they were added to IPFS, and of the hold-out data if there is any.
+
+    Raises: BadManifest if a CID is none.
+    """
     model = manifest.model.model_dump() | {"train_cid": train_cid, "eval_cid": eval_cid}
-    return manifest_from(manifest.model_dump(exclude_none=True) | {"model": model})
+    document = manifest.model_dump(exclude_none=True) | {"model": model}
+    if holdout is not None:
+        document["holdout"] = holdout.model_dump()
+    return manifest_from(document)
 
 
 def _export(module: nn.Module, example: Tensor, training: bool) -> ExportedProgram:
