@@ -35,31 +35,61 @@ enum Phase {
 }
 
 /// @notice What a bounty's owner fixes when posting. Nothing in it can change later.
+/// @dev The order is the storage layout: a reveal reads the third slot alone.
 struct Terms {
+    // slot 0
     IERC20 token; // pot, stakes and bonds are paid in it
     uint96 pot; // escrowed at posting; divided evenly over `rounds`
+    // slot 1
     address aggregator; // has the exclusive right to merge during `mergeSeconds`
-    uint96 bond; // what a merging party locks
+    uint96 bond; // what a merging party locks, > 0
+    // slot 2
     uint96 stake; // the least that a provider locks, > 0
-    uint96 forfeit; // what a provider loses from its stake for a commit without a reveal, <= stake
+    uint64 squaredNormBound; // greatest squared L2 norm of an update, in squared grid units, > 0
     uint16 rounds; // 1 ..
     uint16 minUpdates; // quorum: 1 .. maxUpdates
     uint16 maxUpdates; // .. 256
-    uint24 commitSeconds; // length of one commit window
-    uint24 revealSeconds;
-    uint24 mergeSeconds; // the aggregator's exclusive time
-    uint24 openMergeSeconds; // then anyone bonded
-    uint24 challengeSeconds; // a merge's payouts vest this long after it
-    uint8 patience; // commit windows to wait for the quorum before the bounty expires, 1 ..
-    uint64 squaredNormBound; // greatest squared L2 norm of an update, in squared grid units
-    uint32 chunks; // chunks of 128 coordinates in the model, 1 ..
-    bytes32 manifest; // sha2-256 digest of the manifest's CIDv0
-    bytes32 stateRoot; // chunk-tree root of the initial state (all zeros)
     MergeRule mergeRule;
-    bytes32 mergeParameters; // rule-specific, packed; see docs/PROTOCOL.md
     RewardRule rewardRule;
     uint8 maxWeight; // cap of a stake weight, in multiples of `stake`; 1 for `Equal`
     PrivacyMode privacy;
+    // slot 3
+    uint96 forfeit; // what a provider loses from its stake for a commit without a reveal, <= stake
+    uint24 commitSeconds; // length of one commit window, > 0
+    uint24 revealSeconds; // > 0
+    uint24 mergeSeconds; // the aggregator's exclusive time, > 0
+    uint24 openMergeSeconds; // then anyone bonded
+    uint24 challengeSeconds; // a merge's payouts vest this long after it
+    uint8 patience; // commit windows to wait for the quorum before the bounty expires, 1 ..
+    uint32 chunks; // chunks of 128 coordinates in the model, 1 ..
+    // slots 4 ..
+    bytes32 manifest; // sha2-256 digest of the manifest's CIDv0
+    bytes32 stateRoot; // chunk-tree root of the initial state (all zeros)
+    bytes32 mergeParameters; // rule-specific, packed; see docs/PROTOCOL.md
+}
+
+/// @notice What the chain stores of a bounty's progress, as of the last transaction that touched it. One slot.
+struct Live {
+    Status status;
+    uint16 round; // 1 .. ; 0 before the first
+    uint32 since; // when the status began; while Running: when the round opened
+    uint32 commitEndsAt; // 0 until the quorum has committed
+    uint32 revealEndsAt; // 0 until the quorum has committed
+    uint16 members; // providers that have a stake and are not leaving
+    uint16 memberCount; // providers that ever joined
+    uint16 commits;
+    uint16 reveals;
+    uint16 mergedRound; // the latest merged round, 0 if none
+    uint32 lastVestsAt; // when the latest merge's payouts vest, 0 if none
+}
+
+/// @notice What only a transaction can change; time moves a bounty within `Running` and to `Ended`.
+enum Status {
+    None,
+    Joining,
+    Running,
+    Ended,
+    Cancelled
 }
 
 /// @notice The live counters of a bounty, brought to one moment in time.
@@ -68,7 +98,7 @@ struct Clock {
     uint16 round; // 1 .. ; 0 while Joining
     uint32 startedAt; // when the phase began
     uint32 endsAt; // when it ends if nobody acts; 0 where time does not end it
-    uint16 members; // providers with an active stake
+    uint16 members; // providers that have a stake and are not leaving
     uint16 memberCount; // providers that ever joined; the payout tree has this many leaves
     uint16 commits;
     uint16 reveals;
@@ -85,7 +115,7 @@ struct MergeClaim {
     bytes reasons; // one reason code (1 ..) a rejected update, by rising index
 }
 
-/// @notice A provider's standing in one bounty.
+/// @notice A provider's standing in one bounty. One slot.
 struct Provider {
     uint96 stake; // 0: not a member
     uint96 claimed; // cumulative payouts taken
@@ -94,11 +124,17 @@ struct Provider {
     uint32 unlocksAt; // != 0: leaving, the stake is free from then
 }
 
-/// @notice A revealed update.
+/// @notice A revealed update. One slot.
 struct Reveal {
     address provider; // 0: no such update in the round
     uint64 squaredNorm;
     uint16 index; // order of revealing in the round, from 0
     uint8 weight; // reward weight; 1 under `Equal`
     bool compensated; // its share of a lapsed round was taken
+}
+
+/// @notice What a party that may merge has locked. One slot.
+struct Bond {
+    uint96 amount; // 0: none
+    uint32 lockedUntil; // when the latest merge of the party vests
 }

@@ -91,8 +91,10 @@ interface ITrainingMarket {
     /// @notice The bounty's clock as it stands at the current block's time, pending lapses and expiries included.
     function clock(BountyId bounty) external view returns (Clock memory);
 
-    /// @notice `escrow` is what is left of the pot and of forfeits; `deposited` all that came in; `allocated` all that providers may claim or have claimed.
-    function money(BountyId bounty) external view returns (uint96 escrow, uint96 deposited, uint96 allocated);
+    /// @notice The bounty's two purses, apart from stakes and bonds.
+    /// @return owed what providers were allocated and have not taken yet
+    /// @return free what nobody was allocated: future shares, leftovers and forfeits; the owner's in the end
+    function money(BountyId bounty) external view returns (uint96 owed, uint128 free);
 
     function provider(BountyId bounty, address account) external view returns (Provider memory);
     function commitmentOf(BountyId bounty, address account) external view returns (bytes32);

@@ -58,6 +58,8 @@ library EventsLib {
     /// @notice No round follows.
     event Ended(BountyId indexed bounty, uint32 endedAt);
     event Claimed(BountyId indexed bounty, address indexed provider, uint96 amount);
-    event LapsedClaimed(BountyId indexed bounty, uint16 indexed round, address indexed provider, bytes32 updateRoot, uint96 amount);
-    event Refunded(BountyId indexed bounty, address indexed owner, uint96 amount);
+    event LapsedClaimed(
+        BountyId indexed bounty, uint16 indexed round, address indexed provider, bytes32 updateRoot, uint96 amount
+    );
+    event Refunded(BountyId indexed bounty, address indexed owner, uint128 amount);
 }

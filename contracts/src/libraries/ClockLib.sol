@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Clock, Live, Phase, Status, Terms} from "../Types.sol";
+
+/// @notice What time alone can decide about a running round.
+enum Turn {
+    None,
+    Lapse, // the reveal window ended below the quorum
+    Silence, // nobody merged in time
+    Expiry // nobody committed in time
+}
+
+/// @title ClockLib
+/// @notice The phases of a bounty as functions of its counters, its terms and a time. All windows are half-open.
+/// @dev Mutators and views go through the same functions, so they can't differ. Nothing here writes storage.
+library ClockLib {
+    // --- what time decides ---
+
+    /// @notice The turn that is due at `time` and the moment from which it is a fact.
+    function due(Live memory live, Terms storage terms, uint256 time) internal view returns (Turn turn, uint32 at) {
+        if (live.status != Status.Running) return (Turn.None, 0);
+        if (live.commitEndsAt == 0) {
+            (turn, at) = (Turn.Expiry, _patienceEnd(live, terms));
+        } else if (time < live.revealEndsAt) {
+            return (Turn.None, 0);
+        } else if (live.reveals < terms.minUpdates) {
+            (turn, at) = (Turn.Lapse, live.revealEndsAt);
+        } else {
+            (turn, at) = (Turn.Silence, live.revealEndsAt + terms.mergeSeconds + terms.openMergeSeconds);
+        }
+        if (time < at) return (Turn.None, 0);
+    }
+
+    /// @notice Take a turn that is due: a lapse opens the next round, everything else ends the bounty.
+    function take(Live memory live, Terms storage terms, Turn turn, uint32 at) internal view {
+        if (turn == Turn.Lapse) next(live, terms, at);
+        else end(live, at);
+    }
+
+    /// @notice All turns up to `time`. At most two can be due: a lapse, then the next round's expiry.
+    function advance(Live memory live, Terms storage terms, uint256 time) internal view {
+        (Turn turn, uint32 at) = due(live, terms, time);
+        while (turn != Turn.None) {
+            take(live, terms, turn, at);
+            (turn, at) = due(live, terms, time);
+        }
+    }
+
+    // --- what transactions decide ---
+
+    /// @notice Open the next round, or end the bounty after the last.
+    function next(Live memory live, Terms storage terms, uint32 at) internal view {
+        if (live.round == terms.rounds) return end(live, at);
+        live.status = Status.Running;
+        live.round += 1;
+        live.since = at;
+        live.commitEndsAt = 0;
+        live.revealEndsAt = 0;
+        live.commits = 0;
+        live.reveals = 0;
+    }
+
+    function end(Live memory live, uint32 at) internal pure {
+        live.status = Status.Ended;
+        live.since = at;
+    }
+
+    /// @notice Count a commit. The one that completes the quorum fixes the end of the phase.
+    function countCommit(Live memory live, Terms storage terms, uint32 time) internal view {
+        live.commits += 1;
+        if (live.commits == terms.minUpdates) {
+            uint32 window = (time - live.since) / terms.commitSeconds + 1;
+            _closeCommits(live, terms, live.since + window * terms.commitSeconds);
+        }
+        closeCommitsEarly(live, terms, time);
+    }
+
+    /// @notice In the commit phase: close it if the quorum is there and nobody else can commit.
+    function closeCommitsEarly(Live memory live, Terms storage terms, uint32 time) internal view {
+        if (live.commitEndsAt == 0) return;
+        if (live.commits >= live.members || live.commits == terms.maxUpdates) _closeCommits(live, terms, time);
+    }
+
+    /// @notice Count a reveal. The last one possible ends the phase.
+    function countReveal(Live memory live, uint32 time) internal pure {
+        live.reveals += 1;
+        if (live.reveals == live.commits) live.revealEndsAt = time;
+    }
+
+    // --- reading ---
+
+    /// @notice The phase of counters that have been advanced to `time`.
+    function phase(Live memory live, Terms storage terms, uint256 time) internal view returns (Phase) {
+        if (live.status == Status.None) return Phase.None;
+        if (live.status == Status.Joining) return Phase.Joining;
+        if (live.status == Status.Ended) return Phase.Ended;
+        if (live.status == Status.Cancelled) return Phase.Cancelled;
+        if (live.commitEndsAt == 0 || time < live.commitEndsAt) return Phase.Commit;
+        if (time < live.revealEndsAt) return Phase.Reveal;
+        if (time < live.revealEndsAt + terms.mergeSeconds) return Phase.Merge;
+        return Phase.OpenMerge;
+    }
+
+    /// @notice Counters that have been advanced to `time`, with the bounds of the present phase.
+    function read(Live memory live, Terms storage terms, uint256 time) internal view returns (Clock memory clock) {
+        clock.phase = phase(live, terms, time);
+        clock.round = live.round;
+        clock.members = live.members;
+        clock.memberCount = live.memberCount;
+        clock.commits = live.commits;
+        clock.reveals = live.reveals;
+        clock.startedAt = live.since;
+        if (clock.phase == Phase.Commit) {
+            clock.endsAt = live.commitEndsAt == 0 ? _patienceEnd(live, terms) : live.commitEndsAt;
+        } else if (clock.phase == Phase.Reveal) {
+            (clock.startedAt, clock.endsAt) = (live.commitEndsAt, live.revealEndsAt);
+        } else if (clock.phase == Phase.Merge) {
+            clock.startedAt = live.revealEndsAt;
+            clock.endsAt = clock.startedAt + terms.mergeSeconds;
+        } else if (clock.phase == Phase.OpenMerge) {
+            clock.startedAt = live.revealEndsAt + terms.mergeSeconds;
+            clock.endsAt = clock.startedAt + terms.openMergeSeconds;
+        }
+    }
+
+    /// @notice The longest time for which something done in the present round can stay challengeable.
+    function horizon(Terms storage terms) internal view returns (uint32) {
+        return uint32(terms.patience) * terms.commitSeconds + terms.revealSeconds + terms.mergeSeconds
+            + terms.openMergeSeconds + terms.challengeSeconds;
+    }
+
+    // --- internal ---
+
+    function _closeCommits(Live memory live, Terms storage terms, uint32 at) private view {
+        live.commitEndsAt = at;
+        live.revealEndsAt = at + terms.revealSeconds;
+    }
+
+    function _patienceEnd(Live memory live, Terms storage terms) private view returns (uint32) {
+        return live.since + uint32(terms.patience) * terms.commitSeconds;
+    }
+}

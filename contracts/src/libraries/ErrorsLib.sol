@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {BountyId, Phase} from "../Types.sol";
+
+/// @title ErrorsLib
+/// @notice Every refusal of the market, named after the state that is in the way.
+library ErrorsLib {
+    // --- any call ---
+
+    error UnknownBounty(BountyId bounty);
+    /// @notice The call belongs to another phase than the present one.
+    error WrongPhase(Phase present);
+    /// @notice The call names another round than the present one.
+    error WrongRound(uint16 present);
+    /// @notice A deposit changed the market's balance by another amount than the one that was asked.
+    error WrongBalance(uint256 present, uint256 expected);
+
+    // --- owner ---
+
+    /// @notice The first field of the terms that is out of its range.
+    error InvalidTerms(string field);
+    error NotOwner(address owner);
+
+    // --- providers ---
+
+    error AlreadyMember(uint96 stake);
+    error NotMember();
+    error StakeTooSmall(uint96 least);
+    error MultiaddrTooLong(uint256 length, uint256 longest);
+    error TooManyMembers(uint256 most);
+    error ReservedCommitment();
+    error AlreadyCommitted();
+    /// @notice A commitment of an earlier round was never opened; `forfeit` clears it.
+    error UnopenedCommitment(uint16 round);
+    /// @notice The caller's commitment counts towards the quorum of the running commit phase.
+    error StandingCommitment(uint16 round);
+    error NothingToForfeit();
+    /// @notice `unlocksAt` is 0 for a member that has not left.
+    error StakeLocked(uint32 unlocksAt);
+    error WrongOpening(bytes32 commitment);
+    error NormOverBound(uint64 bound);
+    error DuplicateUpdate(address provider);
+
+    // --- aggregators ---
+
+    error AlreadyBonded();
+    error NotBonded(uint96 bond);
+    /// @notice `freeAt` is 0 where no time frees the bond yet.
+    error BondLocked(uint32 freeAt);
+    error NotAggregator(address aggregator);
+    error RejectedOutOfRange(uint16 reveals);
+    error ReasonsMismatch(uint256 rejected, uint256 reasons);
+    error EmptyReason(uint256 position);
+    error PaidOverShare(uint96 most);
+
+    // --- money out ---
+
+    error NotVested(uint32 vestsAt);
+    error WrongProof();
+    error NothingToClaim(uint96 claimed);
+    /// @notice More is claimed than all merges and lapses have allocated and left unpaid.
+    error NotOwed(uint96 owed);
+    error NotProvider(address provider);
+    error NotLapsed();
+    error AlreadyCompensated();
+    error NothingToRefund();
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {RewardRule, Terms} from "../Types.sol";
+import {ErrorsLib} from "./ErrorsLib.sol";
+
+/// @title TermsLib
+/// @notice What terms may be, and what follows from them.
+library TermsLib {
+    /// @notice As many as there are bits in a merge's `rejected`.
+    uint256 internal constant MOST_UPDATES = 256;
+
+    /// @notice Refuse terms at the first field that is out of its range.
+    function validate(Terms calldata terms) internal view {
+        require(address(terms.token).code.length != 0, ErrorsLib.InvalidTerms("token"));
+        require(terms.pot != 0, ErrorsLib.InvalidTerms("pot"));
+        require(terms.aggregator != address(0), ErrorsLib.InvalidTerms("aggregator"));
+        // all that providers can be owed fits in 96 bits
+        require(terms.bond != 0 && terms.bond <= type(uint96).max - terms.pot, ErrorsLib.InvalidTerms("bond"));
+        require(terms.stake != 0, ErrorsLib.InvalidTerms("stake"));
+        require(terms.squaredNormBound != 0, ErrorsLib.InvalidTerms("squaredNormBound"));
+        require(terms.rounds != 0, ErrorsLib.InvalidTerms("rounds"));
+        require(terms.minUpdates != 0, ErrorsLib.InvalidTerms("minUpdates"));
+        require(
+            terms.maxUpdates >= terms.minUpdates && terms.maxUpdates <= MOST_UPDATES,
+            ErrorsLib.InvalidTerms("maxUpdates")
+        );
+        require(
+            terms.maxWeight != 0 && (terms.rewardRule != RewardRule.Equal || terms.maxWeight == 1),
+            ErrorsLib.InvalidTerms("maxWeight")
+        );
+        require(terms.forfeit <= terms.stake, ErrorsLib.InvalidTerms("forfeit"));
+        require(terms.commitSeconds != 0, ErrorsLib.InvalidTerms("commitSeconds"));
+        require(terms.revealSeconds != 0, ErrorsLib.InvalidTerms("revealSeconds"));
+        require(terms.mergeSeconds != 0, ErrorsLib.InvalidTerms("mergeSeconds"));
+        // no phase outlasts 2^24 seconds (194 days), so no sum of times overflows before the year 2105
+        require(
+            terms.patience != 0 && uint256(terms.patience) * terms.commitSeconds <= type(uint24).max,
+            ErrorsLib.InvalidTerms("patience")
+        );
+        require(terms.chunks != 0, ErrorsLib.InvalidTerms("chunks"));
+        require(terms.manifest != 0, ErrorsLib.InvalidTerms("manifest"));
+        require(terms.stateRoot != 0, ErrorsLib.InvalidTerms("stateRoot"));
+        // `Mean`: the learning rate in units of 2^-16, nothing else
+        uint256 rate = uint256(terms.mergeParameters);
+        require(rate != 0 && rate <= type(uint32).max, ErrorsLib.InvalidTerms("mergeParameters"));
+    }
+
+    /// @notice The part of the pot that `round` may pay. The shares of all rounds add up to the pot.
+    function share(Terms storage terms, uint16 round) internal view returns (uint96) {
+        (uint256 pot, uint256 rounds) = (terms.pot, terms.rounds);
+        return uint96(pot * round / rounds - pot * (round - 1) / rounds);
+    }
+}
