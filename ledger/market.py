@@ -77,7 +77,8 @@ class Market:
         return Clock(Phase(phase), *rest)
 
     def money(self, bounty: BountyId, at: Block | None = None) -> Money:
-        return Money(*self._call("money", bounty, at=at))
+        owed, free = self._call("money", bounty, at=at)
+        return Money(Wei(owed), Wei(free))
 
     def provider(self, bounty: BountyId, account: Address, at: Block | None = None) -> Provider:
         return Provider(*self._call("provider", bounty, account, at=at))

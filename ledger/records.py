@@ -75,25 +75,25 @@ class Terms:
     aggregator: Address
     bond: Wei
     stake: Wei
-    forfeit: Wei
+    squared_norm_bound: int
     rounds: int
     min_updates: int
     max_updates: int
+    merge_rule: MergeRule
+    reward_rule: RewardRule
+    max_weight: int
+    privacy: PrivacyMode
+    forfeit: Wei
     commit_seconds: int
     reveal_seconds: int
     merge_seconds: int
     open_merge_seconds: int
     challenge_seconds: int
     patience: int
-    squared_norm_bound: int
     chunks: int
     manifest: Digest
     state_root: Hash32
-    merge_rule: MergeRule
     merge_parameters: bytes
-    reward_rule: RewardRule
-    max_weight: int
-    privacy: PrivacyMode
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,18 @@ class Provider:
 
 @dataclass(frozen=True)
 class Money:
-    """A bounty's pot: what is left, what came in, what providers may claim or have claimed."""
+    """A bounty's two purses, apart from stakes and bonds.
 
-    escrow: Wei
-    deposited: Wei
-    allocated: Wei
+    owed: what providers were allocated and have not taken yet.
+    free: what nobody was allocated; the owner's in the end.
+    """
+
+    owed: Wei
+    free: Wei
+
+    @property
+    def escrow(self) -> Wei:
+        return Wei(self.owed + self.free)
 
 
 @dataclass(frozen=True)

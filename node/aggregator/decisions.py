@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.history import BountyHistory
-from ledger.records import Address, Clock, Money, Phase, Refunded, Terms, Timestamp, Wei
+from ledger.records import Address, Clock, Money, Phase, Terms, Timestamp, Wei
 from node.loop import Finish
 
 
@@ -26,12 +26,6 @@ class AggregatorView:
     bond: Wei
     bond_locked_until: Timestamp
     history: BountyHistory
-
-    @property
-    def refundable(self) -> Wei:
-        """What was deposited and never allocated to anyone, less what was refunded before."""
-        refunded = sum(event.amount for event in self.history.events if isinstance(event, Refunded))
-        return Wei(self.money.deposited - self.money.allocated - refunded)
 
 
 @dataclass(frozen=True)
@@ -96,7 +90,7 @@ def _wind_up(view: AggregatorView) -> Sequence[Action | Finish]:
     if view.clock.phase == Phase.ENDED and latest is not None and latest.vests_at > view.now:
         return []
     actions: list[Action | Finish] = []
-    if view.clock.phase == Phase.ENDED and view.refundable > 0:
+    if view.clock.phase == Phase.ENDED and view.money.free > 0:
         actions.append(Refund())
     if view.bond > 0:
         actions.append(WithdrawBond())

@@ -179,10 +179,11 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
                 "state": state,
             }
         )
-    money = asdict(ledgers.market.money(bounty))
+    money = ledgers.market.money(bounty)
     return {
         **_summary(ledgers, bounty),
-        **money,
+        "owed": money.owed,
+        "free": money.free,
         "terms": asdict(history.posted.terms),
         "members": members,
         "rounds": rounds,

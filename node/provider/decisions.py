@@ -94,7 +94,7 @@ _RUNNING = (Phase.JOINING, Phase.COMMIT, Phase.REVEAL, Phase.MERGE, Phase.OPEN_M
 
 
 def decide(view: ProviderView) -> Sequence[Action | Finish]:
-    """Join, train, commit, reveal; after the end claim, leave and take the stake back."""
+    """Join, train, commit, reveal; after the end claim and take the stake back."""
     if view.clock.phase not in _RUNNING:
         return _wind_up(view)
     if view.standing.stake == 0 and view.may_join:
@@ -126,18 +126,17 @@ def _reveal(view: ProviderView) -> Sequence[Action | Finish]:
 
 
 def _wind_up(view: ProviderView) -> Sequence[Action | Finish]:
-    """After the end, or after leaving: take all that is owed, then finish."""
+    """After the end, or after leaving: take all that is owed, then the stake, then finish."""
     owed = claims(view)
     if owed:
         return owed
-    if view.standing.stake and not view.standing.unlocks_at and view.clock.phase != Phase.CANCELLED:
-        return [Leave()]
-    if view.standing.stake:
-        return [WithdrawStake()] if view.standing.unlocks_at <= view.now else []
-    waiting = view.history.latest_merge()
-    if waiting is not None and waiting.vests_at > view.now and view.clock.phase == Phase.ENDED:
+    over = view.clock.phase in (Phase.ENDED, Phase.CANCELLED)
+    latest = view.history.latest_merge()
+    if over and latest is not None and latest.vests_at > view.now:
         return []
-    return [Finish("everything that can be claimed was claimed")]
+    if view.standing.stake == 0:
+        return [Finish("everything that can be claimed was claimed")]
+    return [WithdrawStake()] if over or view.standing.unlocks_at <= view.now else []
 
 
 def claims(view: ProviderView) -> list[Claim | ClaimLapsed]:

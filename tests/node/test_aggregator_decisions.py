@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ledger.history import build_history
-from ledger.records import Ended, Event, Money, Phase, Refunded, Timestamp, Wei
+from ledger.records import Ended, Event, Money, Phase, Timestamp, Wei
 from node.aggregator.decisions import (
     AggregatorView,
     DepositBond,
@@ -35,7 +35,7 @@ def view(phase: Phase, events: list[Event] = STARTED, **changes: Any) -> Aggrega
         account=make.AGGREGATOR,
         terms=make.terms(),
         clock=make.clock(phase),
-        money=Money(Wei(900), Wei(900), Wei(300)),
+        money=Money(owed=Wei(300), free=Wei(600)),
         bond=Wei(50),
         bond_locked_until=Timestamp(0),
         history=build_history(events),
@@ -72,8 +72,7 @@ def test_decide__when_the_last_merge_has_not_vested__then_it_waits() -> None:
 def test_decide__when_all_vested__then_it_refunds_takes_the_bond_and_finishes() -> None:
     vested = view(Phase.ENDED, OVER, now=Timestamp(1025))
     assert decide(vested) == [Refund(), WithdrawBond()]
-    refunded = Refunded(make.at(8), make.BOUNTY, make.OWNER, Wei(600))
-    done = replace(vested, history=build_history([*OVER, refunded]), bond=Wei(0))
+    done = replace(vested, money=Money(owed=Wei(300), free=Wei(0)), bond=Wei(0))
     assert isinstance(decide(done)[0], Finish)
 
 

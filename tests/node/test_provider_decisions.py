@@ -18,7 +18,6 @@ from node.provider.decisions import (
     Commit,
     Forfeit,
     Join,
-    Leave,
     ProviderView,
     Reveal,
     Train,
@@ -100,21 +99,26 @@ def ended(**changes: Any) -> ProviderView:
     return view(Phase.ENDED, events, **changes)
 
 
-def test_decide__when_ended_and_vested__then_it_claims_then_leaves_then_withdraws_then_finishes() -> None:
+def test_decide__when_ended_and_vested__then_it_claims_then_withdraws_then_finishes() -> None:
     merged = make.merged(1, 5)
     vested = ended(now=merged.vests_at, vested_total=Wei(300))
     assert decide(vested) == [Claim(merged, Wei(300))]
     paid = replace(vested, standing=make.standing(claimed=Wei(300)))
-    assert decide(paid) == [Leave()]
-    leaving = replace(paid, standing=make.standing(claimed=Wei(300), unlocks_at=merged.vests_at))
-    assert decide(leaving) == [WithdrawStake()]
+    assert decide(paid) == [WithdrawStake()]
     gone = replace(paid, standing=make.standing(stake=Wei(0), claimed=Wei(300)))
     assert isinstance(decide(gone)[0], Finish)
 
 
+def test_decide__when_leaving__then_it_waits_for_the_stake_and_takes_it() -> None:
+    leaving = view(Phase.COMMIT, standing=make.standing(unlocks_at=Timestamp(1006)))
+    assert decide(leaving) == []
+    assert decide(replace(leaving, now=Timestamp(1006))) == [WithdrawStake()]
+
+
 def test_decide__when_the_last_merge_has_not_vested__then_it_waits() -> None:
-    early = ended(now=Timestamp(make.merged(1, 5).vests_at - 1), standing=make.standing(stake=Wei(0)))
+    early = ended(now=Timestamp(make.merged(1, 5).vests_at - 1))
     assert decide(early) == []
+    assert decide(replace(early, standing=make.standing(stake=Wei(0)))) == []
 
 
 def test_decide__when_a_round_lapsed__then_its_share_is_claimed_once() -> None:
@@ -123,7 +127,7 @@ def test_decide__when_a_round_lapsed__then_its_share_is_claimed_once() -> None:
     root = make.revealed(make.ALICE, 1, 0, 4).update_root
     assert decide(view(Phase.ENDED, events)) == [ClaimLapsed(1, root)]
     events.append(LapsedClaimed(make.at(7), BountyId(7), 1, make.ALICE, root, Wei(300)))
-    assert decide(view(Phase.ENDED, events)) == [Leave()]
+    assert decide(view(Phase.ENDED, events)) == [WithdrawStake()]
 
 
 def test_decide__when_cancelled__then_the_stake_is_taken_back_without_leaving() -> None:

@@ -1,0 +1,85 @@
+"""`fedbounty bounty pack`: an owner's model and a sample of data become a package."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+import typer
+
+from node.cli.output import Json, console, pairs, print_json
+from node.manifest import describe
+from node.package.export import export_package
+from node.package.owner_code import load_module
+from node.package.survey import Survey, survey
+
+
+def pack(
+    model: Annotated[str, typer.Argument(help="Your model: module:function that returns a torch.nn.Module.")],
+    folder: Annotated[Path, typer.Argument(help="Where the package is written.")],
+    holdout: Annotated[Path, typer.Option(help="Test data (.csv, .parquet, .npz); published, and never trained on.")],
+    label: Annotated[str, typer.Option(help="The label's column.")] = "label",
+    name: Annotated[str, typer.Option(help="What providers see.")] = "",
+    description: Annotated[str, typer.Option(help="What providers read.")] = "",
+    regression: Annotated[bool, typer.Option("--regression", help="Predict numbers instead of classes.")] = False,
+    optimizer: Annotated[Literal["sgd", "adamw"], typer.Option(help="Local optimizer.")] = "sgd",
+    learning_rate: Annotated[float, typer.Option(help="Local learning rate.")] = 0.05,
+    batch_size: Annotated[int, typer.Option(help="Local batch size.")] = 32,
+    local_epochs: Annotated[int, typer.Option(help="Passes over a provider's data a round.")] = 2,
+    clip: Annotated[float, typer.Option(help="L2 bound on an update, in weights.")] = 10.0,
+    bits: Annotated[int, typer.Option(help="Grid of an update: 2^-bits of a weight.")] = 16,
+    minimum: Annotated[float | None, typer.Option(help="Least feature value; default: from the test data.")] = None,
+    maximum: Annotated[float | None, typer.Option(help="Greatest feature value; default: from the test data.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Export a model with torch.export and write a manifest, ready for `fedbounty bounty post`.
+
+    The schema that providers' data must fit is read off the test data: its columns, its classes and its range of values
+    (widened by half its width on both sides). Edit manifest.toml in the folder to change anything else.
+    """
+    seen = survey(holdout, label, regression)
+    module = load_module(model, Path.cwd())
+    fields: dict[str, Any] = {
+        "name": name or model.partition(":")[0],
+        "description": description,
+        "task": _task(regression),
+        "data": _schema(seen, minimum, maximum),
+        "training": {
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "momentum": 0.9 if optimizer == "sgd" else 0.0,
+            "batch_size": batch_size,
+            "local_epochs": local_epochs,
+            "clip_norm": 5.0,
+        },
+        "update": {"codec": "int16", "bits": bits, "clip": clip, "rounding": "stochastic"},
+        "merge": {"rule": "mean", "learning_rate": 1.0},
+    }
+    package = export_package(module, torch.zeros(2, *seen.input_shape), folder, fields)
+    shutil.copyfile(holdout, folder / f"holdout{holdout.suffix}")
+    if as_json:
+        print_json({"folder": str(folder), **describe(package.manifest)})
+    else:
+        pairs(f"package in {folder}", describe(package.manifest))
+        console.print(f"Next: fedbounty bounty post {folder} --pot 100")
+
+
+def _task(regression: bool) -> dict[str, str]:
+    if regression:
+        return {"kind": "regression", "loss": "mse", "metric": "mse"}
+    return {"kind": "classification", "loss": "cross_entropy", "metric": "accuracy"}
+
+
+def _schema(seen: Survey, minimum: float | None, maximum: float | None) -> dict[str, Any]:
+    margin = max((seen.maximum - seen.minimum) / 2, 1e-6)
+    found: dict[str, Any] = {
+        "label": seen.label,
+        "columns": seen.columns,
+        "classes": seen.classes,
+        "minimum": seen.minimum - margin if minimum is None else minimum,
+        "maximum": seen.maximum + margin if maximum is None else maximum,
+        "min_examples": 1,
+    }
+    return {key: value for key, value in found.items() if value is not None}
