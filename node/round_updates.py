@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 from ledger.errors import ContentError, ContentMismatch, ContentTooLarge, ContentUnavailable
 from ledger.records import Reason, Revealed, Terms
 from node.bounty_files import BountyFiles
 from node.verification import Rejection, VerifiedUpdate, check_update
 
-Checked = VerifiedUpdate | Rejection
+Checked: TypeAlias = VerifiedUpdate | Rejection
 
 _FETCHES_AT_ONCE = 8
 
