@@ -183,7 +183,7 @@ class HoldoutSection(_Section):
 
 
 class Manifest(_Section):
-    format: Literal[1]
+    format: int = Field(ge=1, le=1)
     name: Name
     description: Text
     model: ModelSection

@@ -20,7 +20,16 @@ MAX_RATIO = 100
 
 _MIN_LIMIT = 64 * 1024**2
 _MAX_HEADER = 10_000
-_BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, RuntimeError, ValueError)
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    MemoryError,
+)
 
 
 def read_npz(path: Path, manifest: Manifest) -> Raw:

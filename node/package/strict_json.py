@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from node.errors import BadPackage, shown
+
+MAX_DEPTH = 100
+"""Python's parser recurses on the machine's stack; far deeper than this it would end the process."""
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+
+
+def _depth(content: bytes) -> int:
+    """How deep brackets nest, those in texts not counted."""
+    depth = deepest = 0
+    for token in _TOKEN.finditer(content):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in (b"]", b"}"):
+            depth -= 1
+    return deepest
 
 
 class StrictJson:
@@ -19,9 +37,11 @@ class StrictJson:
 
     def load(self, content: bytes) -> Any:
         """Raises: BadPackage if it is not JSON of this kind."""
+        if _depth(content) > MAX_DEPTH:
+            raise self.fault(f"not JSON of this kind: nested deeper than {MAX_DEPTH}")
         try:
             return json.loads(content.decode("utf-8"), object_pairs_hook=self._object, parse_constant=self._constant)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise self.fault(f"not JSON ({error})") from error
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
