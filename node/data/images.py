@@ -96,6 +96,8 @@ def _read(file: Path, shape_CHW: tuple[int, int, int]) -> NDArray[Any] | str:
                 pixels = np.asarray(image.convert(_MODES[channels]))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return "it declares far too many pixels"
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except UnidentifiedImageError:
+        return f"it is no image of a known kind ({', '.join(_FORMATS)})"
+    except (OSError, ValueError, SyntaxError) as error:
         return f"it can't be read as an image ({shown(error, 80)})"
     return pixels.reshape(height, width, channels).transpose(2, 0, 1)
