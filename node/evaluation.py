@@ -9,11 +9,8 @@ from numpy.typing import NDArray
 from node.data.schema import Examples
 from node.manifest import Manifest
 from node.model import layout, unflatten
-from node.package.program import Program
+from node.package.program import EVALUATION_BATCH, Program
 from node.training.losses import LOSSES, METRICS
-
-BATCH = 256
-"""Fixed: another size could sum in another order."""
 
 
 def evaluate(
@@ -32,8 +29,9 @@ def evaluate(
     loss = metric = 0.0
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
-        for start in range(0, len(examples), BATCH):
-            features, labels = examples.features[start : start + BATCH], examples.labels[start : start + BATCH]
+        for start in range(0, len(examples), EVALUATION_BATCH):
+            rows = slice(start, start + EVALUATION_BATCH)
+            features, labels = examples.features[rows], examples.labels[rows]
             outputs = program.run(tensors, features)
             loss += float(loss_of(outputs, labels)) * len(features)
             metric += float(metric_of(outputs, labels).sum())

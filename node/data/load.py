@@ -22,19 +22,20 @@ def load_data(spec: str, manifest: Manifest) -> Examples:
     spec: a .csv, .parquet or .npz file, a folder of images (one folder a class), or `module:function`.
     Raises: BadData with every problem, before any training.
     """
+    least = manifest.data.min_examples
     path = Path(spec).expanduser()
     if path.is_dir():
-        return checked(read_images(path, manifest), manifest)
+        return checked(read_images(path, manifest), manifest, least)
     if path.is_file():
-        return load_file(path, path.suffix.lower().removeprefix("."), manifest)
+        return load_file(path, path.suffix.lower().removeprefix("."), manifest, least)
     if ":" in spec and not path.suffix:
-        return checked(read_code(spec, manifest), manifest)
+        return checked(read_code(spec, manifest), manifest, least)
     if path.suffix.lower() in _READERS:
         raise BadData(spec, ["there is no such file"])
     raise BadData(spec, [f"it is not {_KINDS}"])
 
 
-def load_file(path: Path, kind: str, manifest: Manifest) -> Examples:
+def load_file(path: Path, kind: str, manifest: Manifest, min_examples: int = 1) -> Examples:
     """Read a file of a known kind (csv, parquet or npz): an owner's published hold-out data, for one.
 
     Raises: BadData with every problem.
@@ -42,4 +43,4 @@ def load_file(path: Path, kind: str, manifest: Manifest) -> Examples:
     reader = _READERS.get(f".{kind}")
     if reader is None:
         raise BadData(str(path), [f"it is not {_KINDS}"])
-    return checked(reader(path, manifest), manifest)
+    return checked(reader(path, manifest), manifest, min_examples)

@@ -60,12 +60,12 @@ class Raw:
     row_place: RowPlace
 
 
-def checked(raw: Raw, manifest: Manifest, problems: Sequence[str] = ()) -> Examples:
-    """Make checked examples of what an adapter read. `problems` are those that the adapter found itself.
+def checked(raw: Raw, manifest: Manifest, min_examples: int) -> Examples:
+    """Make checked examples of what an adapter read.
 
     Raises: BadData with every problem.
     """
-    found = [*problems, *_count_problems(raw, manifest), *_feature_problems(raw, manifest)]
+    found = [*_count_problems(raw, manifest, min_examples), *_feature_problems(raw, manifest)]
     labels, label_problems = _labels(raw, manifest)
     found += label_problems
     if found or labels is None:
@@ -80,11 +80,11 @@ def _writable(array: NDArray[Any]) -> NDArray[Any]:
     return array if array.flags.writeable else array.copy()
 
 
-def _count_problems(raw: Raw, manifest: Manifest) -> list[str]:
+def _count_problems(raw: Raw, manifest: Manifest, min_examples: int) -> list[str]:
     rows, wanted = len(raw.features), math.prod(manifest.model.input_shape)
     problems = []
-    if rows < manifest.data.min_examples:
-        problems.append(f"it has {rows} examples; the bounty asks for at least {manifest.data.min_examples}")
+    if rows < min_examples:
+        problems.append(f"it has {rows} examples; the bounty asks for at least {min_examples}")
     if raw.features.shape[1] != wanted:
         problems.append(f"an example has {raw.features.shape[1]} numbers; the model takes {wanted}")
     if len(raw.labels) != rows:

@@ -33,7 +33,7 @@ from node.package.archive import (
 )
 from node.package.arguments import DTYPES
 from node.package.graph import IN_SPEC, OUT_SPEC
-from node.package.loader import load_program
+from node.package.loader import load_package
 
 TRAIN_FILE, EVAL_FILE, MANIFEST_FILE = "train.pt2", "eval.pt2", "manifest.toml"
 MAX_BATCH = 65_536
@@ -89,8 +89,7 @@ def export_package(
         "tensors": _tensor_sections(state, {name for name, _ in train.named_parameters()}),
     }
     manifest = manifest_from(document)
-    for path, size in ((train_path, manifest.training.batch_size), (eval_path, 2)):
-        load_program(path, manifest, size)
+    load_package(train_path, eval_path, manifest)
     manifest_path.write_bytes(render_manifest(manifest))
     return Package(manifest, train_path, eval_path, manifest_path)
 

@@ -22,7 +22,7 @@ from node.package.archive import CONSTANTS_CONFIG, CONSTANTS_DIR, GRAPH, WEIGHTS
 from node.package.arguments import DTYPES
 from node.package.dry_run import check_shapes
 from node.package.graph import Graph, parse_graph
-from node.package.program import Program
+from node.package.program import EVALUATION_BATCH, Program
 from node.package.strict_json import StrictJson
 
 _TENSOR_NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
@@ -50,6 +50,19 @@ def load_program(path: Path, manifest: Manifest, batch_size: int, max_bytes: int
     _check_tensors(program, manifest)
     check_shapes(program, manifest, batch_size)
     return program
+
+
+def load_package(train_path: Path, eval_path: Path, manifest: Manifest) -> tuple[Program, Program]:
+    """Read both programs of a package, and check that they start from the same weights.
+
+    Raises: BadPackage.
+    """
+    train = load_program(train_path, manifest, manifest.training.batch_size, manifest.model.train_bytes)
+    evaluate = load_program(eval_path, manifest, EVALUATION_BATCH, manifest.model.eval_bytes)
+    for name, tensor in train.initial.items():
+        if not torch.equal(tensor, evaluate.initial[name]):
+            raise BadPackage(evaluate.name, name, "its initial weights are not those of the training program")
+    return train, evaluate
 
 
 def read_program(path: Path, max_bytes: int) -> Program:

@@ -13,6 +13,9 @@ from node.errors import BadPackage
 from node.package.arguments import HereDevice, Ref
 from node.package.graph import Graph, Step
 
+EVALUATION_BATCH = 256
+"""Evaluation runs in batches of this size; another one could sum in another order."""
+
 _BIGGEST_SIZE = 2**63
 
 
