@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from incentives.shares import divide, round_share
 from ledger.history import BountyHistory, accepted
-from ledger.records import Address, Merged, Revealed, Terms, Wei
+from ledger.records import Address, Joined, Revealed, Terms, Wei
 
 Payouts = list[tuple[Address, Wei]]
 """Account and cumulative amount of every member, by member index."""
@@ -38,34 +38,31 @@ def round_pay(terms: Terms, round_number: int, counted: Sequence[Revealed]) -> R
 def cumulative_payouts(history: BountyHistory, through_round: int) -> Payouts:
     """The payout tree's leaves after the merge of `through_round`.
 
-    The number of leaves is the merge's `member_count`: members that joined later are not in it.
     Raises: ValueError if that round was not merged.
     """
     one = history.rounds.get(through_round)
     if one is None or one.merged is None:
         raise ValueError(f"round {through_round} was not merged")
-    return _payouts(
-        history, [each.merged for each in history.merged_rounds if each.number <= through_round and each.merged]
-    )
+    return next_payouts(history, through_round, accepted(one.merged, one.reveals))
 
 
-def next_payouts(history: BountyHistory, round_number: int, counted: Sequence[Revealed], members: int) -> Payouts:
+def next_payouts(history: BountyHistory, round_number: int, counted: Sequence[Revealed]) -> Payouts:
     """The leaves that a merge of `round_number` must have, if it counts the given updates.
 
-    members: providers that ever joined, at the merge.
+    Holds: the leaves are the members at the round's last reveal, so that nobody makes an aggregator's tree wrong by
+           joining just before its merge; a member that came later has earned nothing yet.
     """
-    earlier = [each.merged for each in history.merged_rounds if each.number < round_number and each.merged]
-    pay = round_pay(history.posted.terms, round_number, counted).amounts
-    before = dict(_payouts(history, earlier))
-    accounts = [member.provider for member in history.members[:members]]
-    return [(account, Wei(before.get(account, 0) + pay.get(account, 0))) for account in accounts]
+    terms = history.posted.terms
+    totals = dict(round_pay(terms, round_number, counted).amounts)
+    for each in history.merged_rounds:
+        if each.merged is not None and each.number < round_number:
+            for account, amount in round_pay(terms, each.number, accepted(each.merged, each.reveals)).amounts.items():
+                totals[account] = Wei(totals.get(account, 0) + amount)
+    return [(account, totals.get(account, Wei(0))) for account in _leaves(history, round_number)]
 
 
-def _payouts(history: BountyHistory, merges: Sequence[Merged]) -> Payouts:
-    totals: dict[Address, int] = {}
-    for merged in merges:
-        counted = accepted(merged, history.rounds[merged.round].reveals)
-        for account, amount in round_pay(history.posted.terms, merged.round, counted).amounts.items():
-            totals[account] = totals.get(account, 0) + amount
-    members = merges[-1].member_count if merges else 0
-    return [(member.provider, Wei(totals.get(member.provider, 0))) for member in history.members[:members]]
+def _leaves(history: BountyHistory, round_number: int) -> list[Address]:
+    """The members that had joined when the round's last update was revealed, by member index."""
+    last = history.rounds[round_number].reveals[-1].at
+    known = {event.index for event in history.events if isinstance(event, Joined) and event.at.precedes(last)}
+    return [member.provider for member in history.members if member.index in known]

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
+from eth_typing import HexStr
 from eth_utils.address import is_address, to_checksum_address
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from web3 import HTTPProvider, Web3
@@ -124,6 +125,10 @@ class Chain:
             else:
                 first, size = until + 1, min(size * 2, FIRST_RANGE)
         return found
+
+    def gas_used(self, transaction: str) -> int:
+        """Gas that a mined transaction took."""
+        return int(self.ask(lambda: self.web3.eth.get_transaction_receipt(HexStr(transaction)))["gasUsed"])
 
     def balance(self, account: Address) -> int:
         """An account's ether, in wei."""

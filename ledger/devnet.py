@@ -51,7 +51,9 @@ class DevnetSettings:
     """0 takes a free one."""
     chain_id: int = CHAIN_ID
     block_seconds: int = 1
-    """0 mines a block for each transaction, at once."""
+    """0 mines a block for each transaction, at once, and none in between: time then stands still."""
+    eager: bool = False
+    """Whether a transaction is mined at once, besides the blocks that come with time."""
     accounts: int = 10
     mnemonic: str = MNEMONIC
     keep_state: bool = False
@@ -116,7 +118,7 @@ def _command(directory: Path, config: Path, settings: DevnetSettings) -> list[st
     command += ["--chain-id", str(settings.chain_id), "--accounts", str(settings.accounts)]
     command += ["--mnemonic", settings.mnemonic, "--config-out", str(config)]
     if settings.block_seconds:
-        command += ["--block-time", str(settings.block_seconds)]
+        command += ["--block-time", str(settings.block_seconds), *(["--mixed-mining"] if settings.eager else [])]
     if settings.keep_state:
         command += ["--state", str(directory / "state.json"), "--preserve-historical-states"]
     return command

@@ -5,6 +5,7 @@ Reads go through `Chain`; writes go through a `Transactor`, which simulates befo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -177,9 +178,9 @@ class MarketWriter:
             f"record the merge of round {round_number} of bounty {bounty}", "merge", bounty, round_number, values
         )
 
-    def claim(self, bounty: BountyId, merged: Merged, cumulative: Wei, proof: list[Hash32]) -> Receipt:
+    def claim(self, bounty: BountyId, merged: Merged, cumulative: Wei, proof: Sequence[Hash32]) -> Receipt:
         """Claim the pay that has vested with `merged`."""
-        arguments = (merged.round, merged.vests_at, merged.record_hash, cumulative, proof)
+        arguments = (merged.round, merged.vests_at, merged.record_hash, cumulative, list(proof))
         return self._send(f"claim pay of bounty {bounty}", "claim", bounty, *arguments)
 
     def claim_lapsed(self, bounty: BountyId, round_number: int, update_root: Hash32) -> Receipt:

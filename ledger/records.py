@@ -158,6 +158,9 @@ class Position:
     log_index: int
     transaction: str
 
+    def precedes(self, other: Position) -> bool:
+        return (self.block, self.log_index) < (other.block, other.log_index)
+
 
 @dataclass(frozen=True)
 class Event:

@@ -46,13 +46,14 @@ def merge_mean(
     state_D: NDArray[np.int32],
     updates: Sequence[NDArray[np.int16]],
     eta: int,
-    blocks: Blocks = Blocks(),  # noqa: B008 - a frozen value
+    blocks: Blocks = Blocks(),
 ) -> NDArray[np.int32]:
     """Step from the state by the mean of the updates.
 
     Shapes: state_D (D,) int32, each update (D,) int16 -> (D,) int32.
     Units:  updates in grid units, the state 2**8 finer; `eta` in units of 2**-16, >= 0.
-    Holds:  per coordinate A' = clamp(A + eta * (S * 256 // n) // 65536), every division floored; without updates A' = A.
+    Holds:  per coordinate A' = clamp(A + eta * (S * 256 // n) // 65536), floored at each
+            division; without updates A' = A.
     Raises: ValueError for updates of another length, or more than 256 of them.
     """
     if len(updates) > MAX_UPDATES:
@@ -85,7 +86,7 @@ def _tensor(update: NDArray[np.int16]) -> torch.Tensor:
     """The update as a tensor that shares its memory; read only, also where the array is not writeable."""
     if update.flags.writeable:
         return torch.from_numpy(update)
-    return torch.frombuffer(memoryview(update).cast("B"), dtype=torch.int16)
+    return torch.frombuffer(update.data, dtype=torch.int16)
 
 
 def _sums(sources: Sequence[torch.Tensor], block: slice) -> NDArray[np.int64]:

@@ -18,11 +18,11 @@ from node.updates import decode_update
 class VerifiedUpdate:
     """An update whose bytes have the revealed root and norm.
 
-    Shapes: update_D (chunks * CHUNK,) int16, a read-only view of the file.
+    Shapes: update (chunks * CHUNK,) int16, a read-only view of the file.
     """
 
     revealed: Revealed
-    update_D: NDArray[np.int16]
+    update: NDArray[np.int16]
     file_bytes: int
 
 
@@ -44,7 +44,7 @@ def check_update(path: Path, revealed: Revealed, coordinates: int) -> VerifiedUp
         return Rejection(revealed, Reason.WRONG_LENGTH, "the file is empty")
     data = np.memmap(path, dtype=np.uint8, mode="r")
     try:
-        update_D = decode_update(data, coordinates)
+        update_D = decode_update(data.data, coordinates)
     except UpdateFault as fault:
         return Rejection(revealed, fault.reason, fault.detail)
     tree = update_tree(update_D)

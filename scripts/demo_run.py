@@ -105,8 +105,8 @@ def run(options: Options, folder: Path, stack: contextlib.ExitStack) -> dict[str
     console.print(f"devnet at {stage.rpc_url}, market {stage.deployed.market}")
     owner = add_role(stage, "owner", stage.hub)
     build_package(folder / "package")
-    files = split_data(folder / "data", options.providers, alpha=0.5, seed=options.seed)
-    (folder / "data" / "holdout.npz").rename(folder / "package" / "holdout.npz")
+    split = split_data(folder / "data", options.providers, alpha=0.5, seed=options.seed)
+    split.holdout.rename(folder / "package" / "holdout.npz")
     aggregator = add_role(stage, "aggregator", stage.hub)
     nodes = [stack.enter_context(start_ipfs(folder / f"ipfs-{i}")) for i in range(options.providers + 1)]
     providers = [add_role(stage, f"provider-{i}", nodes[i]) for i in range(options.providers)]
@@ -114,7 +114,7 @@ def run(options: Options, folder: Path, stack: contextlib.ExitStack) -> dict[str
     bounty = post_bounty(owner, folder / "package", aggregator, options)
     console.print(f"bounty {bounty} is posted; starting {options.providers} providers and the aggregator")
     processes = [stack.enter_context(spawned(aggregator, options.out, "aggregate", str(bounty), "--yes"))]
-    for role, data in zip(providers, files, strict=True):
+    for role, data in zip(providers, split.providers, strict=True):
         command = ("provide", str(bounty), "--data", str(data), "--yes")
         processes.append(stack.enter_context(spawned(role, options.out, *command)))
     market = Market(stage.chain, stage.deployed.market)
@@ -130,9 +130,10 @@ def run(options: Options, folder: Path, stack: contextlib.ExitStack) -> dict[str
 
 def open_stage(folder: Path, stack: contextlib.ExitStack) -> Stage:
     """Start the chain and the hub's IPFS node; deploy the contracts."""
-    devnet = stack.enter_context(start_devnet(folder / "devnet", DevnetSettings(block_seconds=1)))
+    devnet = stack.enter_context(start_devnet(folder / "devnet", DevnetSettings(block_seconds=1, eager=True)))
     chain = connect(devnet.rpc_url, devnet.chain_id)
-    deployed = deploy_contracts(Transactor(chain, devnet.keys[0], folder / "deployer"))
+    with contextlib.closing(Transactor(chain, devnet.keys[0], folder / "deployer")) as deployer:
+        deployed = deploy_contracts(deployer)
     hub = stack.enter_context(start_ipfs(folder / "ipfs-hub"))
     return Stage(folder, chain, devnet.rpc_url, deployed, hub)
 
@@ -150,7 +151,8 @@ def add_role(stage: Stage, name: str, ipfs: IpfsDaemon) -> Role:
         f'[keys]\ndirectory = "{home / "keystore"}"\naccount = "{name}"\npassword_file = "{home / "password"}"\n'
     )
     fund_ether(stage.chain, key.address, 10**20)
-    mint_tokens(Transactor(stage.chain, key, home / "transactions"), stage.deployed.token, key.address, 1000 * TOKEN)
+    with contextlib.closing(Transactor(stage.chain, key, home / "transactions")) as transactor:
+        mint_tokens(transactor, stage.deployed.token, key.address, 1000 * TOKEN)
     return Role(name, home, key.address)
 
 

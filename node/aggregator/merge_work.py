@@ -60,11 +60,11 @@ class MergeWork:
         reveals = history.rounds[number].reveals
         verified, rejections = self._verify(reveals)
         state_D = self.files.state(history.latest_merge(before_round=number), self._terms)
-        merged_D = merge_mean(state_D, [one.update_D for one in verified], self._manifest.merge.rate_units)
+        merged_D = merge_mean(state_D, [one.update for one in verified], self._manifest.merge.rate_units)
         metrics = self._scorer.score(merged_D) if self._scorer else {}
         rejected = sum(1 << index for index in rejections)
         counted = [one.revealed for one in verified]
-        payouts = next_payouts(history, number, counted, len(history.members))
+        payouts = next_payouts(history, number, counted)
         claim = MergeClaim(
             state_root=state_tree(merged_D[None]).root,
             state_cid=self.files.publish(encode_state(merged_D[None])),

@@ -26,8 +26,8 @@ app = typer.Typer(
         "Try it alone: run [bold]fedbounty devnet[/bold] and [bold]fedbounty ipfs[/bold] in two terminals, then "
         "[bold]fedbounty key new[/bold], [bold]fedbounty bounty post[/bold], [bold]fedbounty provide[/bold], "
         "[bold]fedbounty aggregate[/bold] and [bold]fedbounty audit[/bold]. The README walks through it.\n\n"
-        "Settings come from the command line, the environment (FEDBOUNTY_RPC_URL, FEDBOUNTY_MARKET, FEDBOUNTY_IPFS_API, "
-        "FEDBOUNTY_ACCOUNT, …) and fedbounty.toml, in this order.\n\n"
+        "Settings come from the command line, the environment (FEDBOUNTY_RPC_URL, FEDBOUNTY_MARKET, "
+        "FEDBOUNTY_IPFS_API, FEDBOUNTY_ACCOUNT, …) and fedbounty.toml, in this order.\n\n"
         "Exit codes: 0 done; 1 a difference or a broken record was found; 2 bad input; 3 the chain said no; "
         "4 content could not be had."
     ),
