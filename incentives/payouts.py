@@ -1,6 +1,8 @@
 """Cumulative pay over a bounty's merged rounds, one amount a member. docs/PROTOCOL.md, section 7.
 
-These are the leaves of the payout tree, recomputed from events alone.
+These are the leaves of the payout tree, recomputed from events alone. A round's leaves are the members that had joined
+when its last update was revealed: from then on the list can't change, so nobody makes an aggregator's tree wrong by
+joining just before its merge.
 """
 
 from __future__ import annotations
@@ -43,26 +45,44 @@ def cumulative_payouts(history: BountyHistory, through_round: int) -> Payouts:
     one = history.rounds.get(through_round)
     if one is None or one.merged is None:
         raise ValueError(f"round {through_round} was not merged")
-    return next_payouts(history, through_round, accepted(one.merged, one.reveals))
+    return next_payouts(history, through_round, accepted(one.merged, one.reveals), one.merged.member_count)
 
 
-def next_payouts(history: BountyHistory, round_number: int, counted: Sequence[Revealed]) -> Payouts:
+def next_payouts(history: BountyHistory, round_number: int, counted: Sequence[Revealed], members: int) -> Payouts:
     """The leaves that a merge of `round_number` must have, if it counts the given updates.
 
-    Holds: the leaves are the members at the round's last reveal, so that nobody makes an aggregator's tree wrong by
-           joining just before its merge; a member that came later has earned nothing yet.
+    members: providers that ever joined, at the merge; those that came after the round's last reveal have no leaf.
+    Raises:  ValueError if the round has no reveals.
     """
-    terms = history.posted.terms
-    totals = dict(round_pay(terms, round_number, counted).amounts)
-    for each in history.merged_rounds:
-        if each.merged is not None and each.number < round_number:
-            for account, amount in round_pay(terms, each.number, accepted(each.merged, each.reveals)).amounts.items():
-                totals[account] = Wei(totals.get(account, 0) + amount)
-    return [(account, totals.get(account, Wei(0))) for account in _leaves(history, round_number)]
+    totals = _earned_before(history, round_number)
+    for account, amount in round_pay(history.posted.terms, round_number, counted).amounts.items():
+        totals[account] = totals.get(account, 0) + amount
+    return [(account, Wei(totals.get(account, 0))) for account in leaf_members(history, round_number)[:members]]
 
 
-def _leaves(history: BountyHistory, round_number: int) -> list[Address]:
-    """The members that had joined when the round's last update was revealed, by member index."""
-    last = history.rounds[round_number].reveals[-1].at
-    known = {event.index for event in history.events if isinstance(event, Joined) and event.at.precedes(last)}
-    return [member.provider for member in history.members if member.index in known]
+def leaf_members(history: BountyHistory, round_number: int) -> list[Address]:
+    """Who has a leaf in the payout tree of a round, by member index.
+
+    Raises: ValueError if the round has no reveals.
+    """
+    one = history.rounds.get(round_number)
+    if one is None or not one.reveals:
+        raise ValueError(f"round {round_number} has no reveals, so it can't be merged")
+    members: dict[int, Address] = {}
+    for event in history.events:
+        if event is one.reveals[-1]:
+            break
+        if isinstance(event, Joined):
+            members[event.index] = event.provider
+    return [members[index] for index in sorted(members)]
+
+
+def _earned_before(history: BountyHistory, round_number: int) -> dict[Address, int]:
+    totals: dict[Address, int] = {}
+    for one in history.merged_rounds:
+        if one.merged is None or one.number >= round_number:
+            continue
+        pay = round_pay(history.posted.terms, one.number, accepted(one.merged, one.reveals))
+        for account, amount in pay.amounts.items():
+            totals[account] = totals.get(account, 0) + amount
+    return totals
