@@ -27,6 +27,7 @@ from ledger.records import (
     StakeForfeited,
     StakeWithdrawn,
     Terms,
+    Wei,
 )
 
 
@@ -57,7 +58,7 @@ class Settlement:
     reveals: dict[int, dict[bytes, Address]] = field(default_factory=dict)
     lapses: dict[int, int] = field(default_factory=dict)
     lapsed_claims: set[tuple[int, bytes]] = field(default_factory=set)
-    silent_bond: dict[int, int] = field(default_factory=dict)
+    silent_bond: dict[int, Wei] = field(default_factory=dict)
     deposits: int = 0
     payouts: int = 0
     refunds: int = 0
@@ -149,7 +150,7 @@ def _apply_round(state: Settlement, event: Event) -> None:
             state.owed += event.paid
         case Lapsed():
             count = len(state.reveals.get(event.round, {}))
-            bond = state.silent_bond.get(event.round, 0)
+            bond = state.silent_bond.get(event.round, Wei(0))
             state.expect(event, "reveals", event.reveals, count)
             state.expect(event, "share", event.share, lapsed_share(state.terms, event.round, count, bond))
             state.lapses[event.round] = event.share

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 import structlog
 
-from incentives.payouts import next_payouts, round_pay
+from incentives.payouts import pay_round
 from ledger.commitments import payout_tree, state_tree
 from ledger.errors import ContentError
 from ledger.history import BountyHistory
@@ -63,14 +63,13 @@ class MergeWork:
         merged_D = merge_mean(state_D, [one.update for one in verified], self._manifest.merge.rate_units)
         metrics = self._scorer.score(merged_D) if self._scorer else {}
         rejected = sum(1 << index for index in rejections)
-        counted = [one.revealed for one in verified]
-        payouts = next_payouts(history, number, counted)
+        paid, payouts = pay_round(history, number, rejected)
         claim = MergeClaim(
             state_root=state_tree(merged_D[None]).root,
             state_cid=self.files.publish(encode_state(merged_D[None])),
             report_cid=self.files.publish(self._report(history, number, rejections, metrics)),
             payout_root=payout_tree(payouts).root,
-            paid=round_pay(self._terms, number, counted).paid,
+            paid=paid,
             rejected=rejected,
             reasons=bytes(rejections[index].reason for index in sorted(rejections)),
         )

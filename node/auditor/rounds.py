@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from incentives.payouts import next_payouts, round_pay
+from incentives.payouts import cumulative_payouts, expected_paid
 from ledger.cid import to_cid
 from ledger.commitments import payout_tree, state_tree
-from ledger.history import BountyHistory, RoundHistory, accepted, reason_label
+from ledger.history import BountyHistory, RoundHistory, reason_label
 from ledger.keccak import Hash32
 from ledger.market import record_hash
 from ledger.records import Merged, Reason
@@ -62,11 +62,10 @@ def pay_differences(history: BountyHistory, one: RoundHistory) -> list[Differenc
     merged = one.merged
     assert merged is not None, "only merged rounds are compared"
     found = []
-    counted = accepted(merged, one.reveals)
-    paid = round_pay(history.posted.terms, one.number, counted).paid
+    paid = expected_paid(history, one.number)
     if merged.paid != paid:
         found.append(Difference(one.number, "paid", str(merged.paid), str(paid)))
-    root = payout_tree(next_payouts(history, one.number, counted)).root
+    root = payout_tree(cumulative_payouts(history, one.number)).root
     if merged.payout_root != root:
         found.append(Difference(one.number, "payouts", "0x" + merged.payout_root.hex(), "0x" + root.hex()))
     before = history.latest_merge(before_round=one.number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from incentives.payouts import cumulative_payouts
+from incentives.payouts import cumulative_payouts, entitlement
 from ledger.commitments import payout_tree
 from ledger.errors import ProtocolFault
 from ledger.history import BountyHistory
@@ -32,11 +32,10 @@ def collect(writer: MarketWriter, history: BountyHistory, action: Collection) ->
     match action:
         case Claim(merged, cumulative):
             payouts = cumulative_payouts(history, merged.round)
-            tree = payout_tree(payouts)
-            if tree.root != merged.payout_root:
-                raise WrongPayoutRoot(bounty, merged.round, merged.payout_root, tree.root)
-            index = [account for account, _ in payouts].index(writer.account)
-            writer.claim(bounty, merged, cumulative, tree.proof(index))
+            root = payout_tree(payouts).root
+            if root != merged.payout_root:
+                raise WrongPayoutRoot(bounty, merged.round, merged.payout_root, root)
+            writer.claim(bounty, merged, cumulative, entitlement(payouts, writer.account).proof)
             log.info("claimed", bounty=bounty, round=merged.round, cumulative=cumulative)
         case ClaimLapsed(round_number, root):
             writer.claim_lapsed(bounty, round_number, root)
