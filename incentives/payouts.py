@@ -11,11 +11,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from incentives.shares import divide, round_share
+from ledger.commitments import payout_tree
+from ledger.errors import BadInput
 from ledger.history import BountyHistory, accepted
-from ledger.records import Address, Joined, Revealed, Terms, Wei
+from ledger.keccak import Hash32
+from ledger.records import Address, Joined, Merged, Revealed, Terms, Wei
 
 Payouts = list[tuple[Address, Wei]]
 """Account and cumulative amount of every member, by member index."""
+
+
+class NoPayout(BadInput):
+    def __init__(self, account: Address, members: int) -> None:
+        self.account, self.members = account, members
+        super().__init__(f"{account} is not among the {members} members of this payout tree; nothing is due to it.")
+
+
+@dataclass(frozen=True)
+class Entitlement:
+    """What a member shows the contract to be paid.
+
+    cumulative: its pay over all merged rounds up to the tree's.
+    proof:      its leaf's siblings, from the leaf up.
+    """
+
+    cumulative: Wei
+    proof: tuple[Hash32, ...]
 
 
 @dataclass(frozen=True)
@@ -42,10 +63,7 @@ def cumulative_payouts(history: BountyHistory, through_round: int) -> Payouts:
 
     Raises: ValueError if that round was not merged.
     """
-    one = history.rounds.get(through_round)
-    if one is None or one.merged is None:
-        raise ValueError(f"round {through_round} was not merged")
-    return next_payouts(history, through_round, accepted(one.merged, one.reveals), one.merged.member_count)
+    return pay_round(history, through_round, _merge_of(history, through_round).rejected)[1]
 
 
 def next_payouts(history: BountyHistory, round_number: int, counted: Sequence[Revealed], members: int) -> Payouts:
@@ -58,6 +76,37 @@ def next_payouts(history: BountyHistory, round_number: int, counted: Sequence[Re
     for account, amount in round_pay(history.posted.terms, round_number, counted).amounts.items():
         totals[account] = totals.get(account, 0) + amount
     return [(account, Wei(totals.get(account, 0))) for account in leaf_members(history, round_number)[:members]]
+
+
+def pay_round(history: BountyHistory, round_number: int, rejected: int) -> tuple[Wei, Payouts]:
+    """What merging a round pays, and the leaves that follow.
+
+    rejected: bit i set: the update with reveal index i is left out.
+    Raises:   ValueError if the round has no reveals.
+    """
+    counted = [reveal for reveal in history.rounds[round_number].reveals if not rejected >> reveal.index & 1]
+    paid = round_pay(history.posted.terms, round_number, counted).paid
+    return paid, next_payouts(history, round_number, counted, len(history.members))
+
+
+def expected_paid(history: BountyHistory, round_number: int) -> Wei:
+    """What the merge of a round must have claimed as `paid`.
+
+    Raises: ValueError if that round was not merged.
+    """
+    merged = _merge_of(history, round_number)
+    return pay_round(history, round_number, merged.rejected)[0]
+
+
+def entitlement(payouts: Payouts, account: Address) -> Entitlement:
+    """An account's amount and proof in a payout tree.
+
+    Raises: NoPayout if the account has no leaf.
+    """
+    for index, (member, cumulative) in enumerate(payouts):
+        if member == account:
+            return Entitlement(cumulative, tuple(payout_tree(payouts).proof(index)))
+    raise NoPayout(account, len(payouts))
 
 
 def leaf_members(history: BountyHistory, round_number: int) -> list[Address]:
@@ -75,6 +124,13 @@ def leaf_members(history: BountyHistory, round_number: int) -> list[Address]:
         if isinstance(event, Joined):
             members[event.index] = event.provider
     return [members[index] for index in sorted(members)]
+
+
+def _merge_of(history: BountyHistory, round_number: int) -> Merged:
+    one = history.rounds.get(round_number)
+    if one is None or one.merged is None:
+        raise ValueError(f"round {round_number} was not merged")
+    return one.merged
 
 
 def _earned_before(history: BountyHistory, round_number: int) -> dict[Address, int]:

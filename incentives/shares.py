@@ -61,5 +61,6 @@ def divide(share: Wei, weights: Sequence[int]) -> Division:
     total = sum(weights)
     amounts = tuple(Wei(share * weight // total) for weight in weights)
     residue = Wei(share - sum(amounts))
-    assert sum(amounts) + residue == share and residue >= 0, "every unit of the share is accounted for"
+    assert sum(amounts) + residue == share, "every unit of the share is accounted for"
+    assert residue >= 0, "floors never give more than there is"
     return Division(amounts, residue)
