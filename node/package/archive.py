@@ -15,7 +15,7 @@ from pathlib import Path
 from node.errors import BadPackage
 
 MAX_MEMBERS = 20_000
-MAX_JSON_BYTES = 64 * 1024**2
+MAX_JSON_BYTES = 32 * 1024**2
 
 GRAPH = "models/model.json"
 WEIGHTS_CONFIG = "data/weights/model_weights_config.json"

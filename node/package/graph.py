@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from node.errors import shown
-from node.package.arguments import DTYPES, Ref, parse_argument
+from node.package.arguments import DTYPES, HERE, Ref, parse_argument
 from node.package.operators import integer_operator, tensor_operator
 from node.package.strict_json import StrictJson
 
-MAX_STEPS = 50_000
+MAX_STEPS = 20_000
 MAX_EXPRESSION = 500
 SCHEMA_MAJOR = 8
 
@@ -90,7 +90,8 @@ def _check_calls(reader: StrictJson, value: Any) -> None:
     if len(entries) != 1:
         raise reader.fault("module_call_graph must have the one entry of the model itself")
     signature = reader.fields(reader.fields(entries[0], "fqn signature")["signature"], _CALL_KEYS)
-    reader.empty([entries[0]["fqn"], *signature["inputs"], *signature["outputs"]] != [""], "the call signature")
+    if [entries[0]["fqn"], signature["inputs"], signature["outputs"]] != ["", [], []]:
+        raise reader.fault("the call signature must be empty but for its shape")
     if signature["in_spec"] != IN_SPEC or signature["out_spec"] != OUT_SPEC:
         raise reader.fault("the model must take one tensor and give one tensor")
 
@@ -148,7 +149,7 @@ _GRAPH_KEYS = "inputs outputs nodes tensor_values sym_int_values sym_bool_values
 def _graph(reader: StrictJson, value: Any, inputs: list[_Input], output: str) -> Graph:
     graph = reader.fields(value, _GRAPH_KEYS, "custom_obj_values sym_float_values")
     reader.empty(graph.get("custom_obj_values"), "custom_obj_values")
-    for item in graph["tensor_values"].values() if isinstance(graph["tensor_values"], dict) else ():
+    for item in reader.typed(graph["tensor_values"], dict).values():
         _check_tensor_value(reader, item)
     for key in ("sym_int_values", "sym_bool_values", "sym_float_values"):
         for item in reader.typed(graph.get(key, {}), dict).values():
@@ -165,7 +166,7 @@ def _graph(reader: StrictJson, value: Any, inputs: list[_Input], output: str) ->
 
 def _check_tensor_value(reader: StrictJson, value: Any) -> None:
     meta = reader.fields(value, "dtype sizes requires_grad device strides storage_offset layout")
-    if meta["dtype"] not in DTYPES:
+    if reader.typed(meta["dtype"], int) not in DTYPES:
         raise reader.fault(f"the element type number {shown(meta['dtype'])}")
     for size in (*reader.typed(meta["sizes"], list), *reader.typed(meta["strides"], list), meta["storage_offset"]):
         _check_symbol(reader, size)
@@ -254,7 +255,16 @@ def _call(
             positional.append(argument)
     if given:
         raise reader.fault(f"{target} has no argument {shown(min(given))}")
+    if _makes_tensors(operator) and all(name != "device" for name, _ in keyword):
+        keyword.append(("device", HERE))
     return operator, tuple(positional), tuple(keyword)
+
+
+def _makes_tensors(operator: torch._ops.OpOverload[..., Any]) -> bool:
+    """Whether the operator takes a device and no tensor, so that without one its result would land on the CPU."""
+    parameters = operator._schema.arguments
+    takes_tensor = any("Tensor" in str(parameter.type) for parameter in parameters)
+    return not takes_tensor and any(parameter.name == "device" for parameter in parameters)
 
 
 def _check_written(

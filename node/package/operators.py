@@ -65,22 +65,23 @@ _SIZES = "sym_size sym_numel sym_stride _assert_scalar _assert_tensor_metadata"
 ALLOWED = frozenset(" ".join((_ELEMENTWISE, _REDUCTIONS, _SHAPES, _LAYERS, _MAKING, _SIZES)).split())
 """Names in `torch.ops.aten`. A trailing underscore (in place) is allowed where the name without it is."""
 
+
+def _on_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, for plain numbers only: on a list or a text, `mul` would fill the memory."""
+
+    def checked(*values: Any) -> Any:
+        if not all(type(value) in (int, float, bool) for value in values):
+            raise TypeError("arithmetic on sizes takes numbers only")
+        return function(*values)
+
+    return checked
+
+
 _INTEGERS: dict[str, Callable[..., Any]] = {
-    "_operator.add": operator.add,
-    "_operator.sub": operator.sub,
-    "_operator.mul": operator.mul,
-    "_operator.floordiv": operator.floordiv,
-    "_operator.mod": operator.mod,
-    "_operator.neg": operator.neg,
-    "_operator.eq": operator.eq,
-    "_operator.ne": operator.ne,
-    "_operator.lt": operator.lt,
-    "_operator.le": operator.le,
-    "_operator.gt": operator.gt,
-    "_operator.ge": operator.ge,
-    "torch.sym_max": max,
-    "torch.sym_min": min,
-}
+    f"_operator.{name}": _on_numbers(getattr(operator, name))
+    for name in ("add", "sub", "mul", "floordiv", "mod", "neg", "eq", "ne", "lt", "le", "gt", "ge")
+} | {"torch.sym_max": _on_numbers(max), "torch.sym_min": _on_numbers(min)}
+
 _ATEN = re.compile(r"torch\.ops\.aten\.([A-Za-z_][A-Za-z0-9_]{0,60})\.([A-Za-z_][A-Za-z0-9_]{0,60})")
 _ADVICE = "Write the model without it, or with operators that fedbounty allows (docs/PROTOCOL.md, section 9)."
 

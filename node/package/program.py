@@ -53,9 +53,9 @@ class Program:
         for step in graph.steps:
             try:
                 self._run_step(step, values, batch.device)
-            except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, ArithmeticError) as error:
-                if isinstance(error, torch.OutOfMemoryError):
-                    raise
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:
                 raise BadPackage(self.name, step.label, f"it can't be computed: {error}") from error
         result: Tensor = values[graph.output]
         return result
@@ -67,6 +67,7 @@ class Program:
     def _run_step(self, step: Step, values: dict[str, Any], device: torch.device) -> None:
         positional = [_filled(argument, values, device) for argument in step.positional]
         keyword = {name: _filled(argument, values, device) for name, argument in step.keyword}
+        _check_pieces(step, positional, keyword)
         result = step.function(*positional, **keyword)
         if len(step.outputs) == 1 and not isinstance(result, tuple | list):
             result = (result,)
@@ -77,6 +78,29 @@ class Program:
                 values[name] = value
         for name in step.frees:
             del values[name]
+
+
+_DIMENSION_PLACE = {"unbind": 1, "split": 2, "chunk": 2, "tensor_split": 2}
+"""Operators that cut a tensor into pieces, and where their `dim` argument stands."""
+
+
+def _check_pieces(step: Step, positional: list[Any], keyword: Mapping[str, Any]) -> None:
+    """Refuse to cut a tensor into more pieces than the step names, before a billion of them are made."""
+    name = step.label.removeprefix("torch.ops.aten.").partition(".")[0]
+    if name not in _DIMENSION_PLACE or not isinstance(positional[0], Tensor):
+        return
+    place = _DIMENSION_PLACE[name]
+    axis = positional[place] if len(positional) > place else keyword.get("dim", 0)
+    length = positional[0].shape[axis]
+    number = positional[1] if len(positional) > 1 else 1
+    if name == "unbind":
+        pieces = length
+    elif type(number) is not int or number < 1:
+        return  # a list of sizes is as long as the program wrote it
+    else:
+        pieces = -(-length // number) if name == "split" else number
+    if pieces > len(step.outputs):
+        raise ValueError(f"it would make {pieces} pieces, the program takes {len(step.outputs)}")
 
 
 def _filled(argument: Any, values: Mapping[str, Any], device: torch.device) -> Any:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own usage
 
 from node.errors import BadExport, BadManifest, BadPackage
 from node.manifest import parse_manifest
-from node.package.archive import SAMPLE_INPUTS
+from node.package.archive import CONSTANTS_CONFIG, GRAPH, SAMPLE_INPUTS, WEIGHTS_CONFIG
 from node.package.dry_run import check_shapes
 from node.package.export import export_package, with_cids
-from node.package.loader import load_program, read_program
+from node.package.loader import load_package, load_program, read_program
 from node.package.operators import ALLOWED
 from node.package.program import Program
 from tests.node.hostile_programs import HOSTILE, Hostile, pickled
@@ -301,3 +308,111 @@ def test_check_shapes__when_a_batch_needs_too_much_memory__then_it_is_refused_wi
 def test_allowed__when_looked_up__then_every_name_is_an_operator() -> None:
     assert [name for name in sorted(ALLOWED) if not hasattr(torch.ops.aten, name)] == []
     assert not [name for name in ALLOWED if "empty" in name or "file" in name or name.startswith(("set_", "resize"))]
+
+
+JUNK: list[Any] = [None, True, -1, 0, 2**31, 2**63, 1.5, "", "x", "first.weight", "linear", [], [[]], {}, {"as_int": 3}]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value in a JSON document."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+MEMBERS = members(net().train)
+PLACES = [
+    (name, path)
+    for name in (GRAPH, WEIGHTS_CONFIG, CONSTANTS_CONFIG)
+    for path in places(json.loads(MEMBERS[name]))
+    if path
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(PLACES), st.sampled_from(JUNK))
+def test_load_program__when_any_value_of_its_json_is_replaced__then_it_is_refused_or_still_fits(
+    place: tuple[str, tuple[Any, ...]], junk: Any
+) -> None:
+    name, path = place
+    document = json.loads(MEMBERS[name])
+    parent = document
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = junk
+    with TemporaryDirectory() as folder, suppress(BadPackage):
+        archive = written(Path(folder), packed(MEMBERS | {name: json.dumps(document).encode()}))
+        program = load_program(archive, net().manifest, 4, MAX_BYTES)
+        assert program.initial.keys() == {tensor.name for tensor in net().manifest.tensors}
+
+
+def with_steps(*steps: tuple[str, list[tuple[str, Any]], list[str]]) -> bytes:
+    """The sample program with steps put before its own; `x` is the batch, (B, 4)."""
+    document = json.loads(MEMBERS[GRAPH])
+    added = [
+        {
+            "target": target,
+            "inputs": [{"name": name, "arg": argument, "kind": 1} for name, argument in arguments],
+            "outputs": [{"as_tensor": {"name": name}} for name in outputs],
+            "metadata": {},
+        }
+        for target, arguments, outputs in steps
+    ]
+    graph = document["graph_module"]["graph"]
+    graph["nodes"] = added + graph["nodes"]
+    return packed(MEMBERS | {GRAPH: json.dumps(document).encode()})
+
+
+X = {"as_tensor": {"name": "x"}}
+WEIGHT = {"as_tensor": {"name": "p_first_weight"}}
+WIDE = {"as_tensor": {"name": "wide"}}
+EXPAND = ("torch.ops.aten.full.default", [("size", {"as_ints": [2**31]}), ("fill_value", {"as_int": 1})], ["wide"])
+
+
+@pytest.mark.parametrize(
+    ("steps", "says"),
+    [
+        ([EXPAND, ("torch.ops.aten.unbind.int", [("self", WIDE)], ["a"])], "2147483648 pieces"),
+        ([EXPAND, ("torch.ops.aten.split.Tensor", [("self", WIDE), ("split_size", {"as_int": 1})], ["a"])], "pieces"),
+        ([EXPAND, ("torch.ops.aten.chunk.default", [("self", WIDE), ("chunks", {"as_int": 2**40})], ["a"])], "pieces"),
+        ([("_operator.mul", [("", {"as_ints": [1]}), ("", {"as_int": 2**60})], ["a"])], "numbers only"),
+        ([("_operator.mul", [("", {"as_string": "x"}), ("", {"as_int": 2**60})], ["a"])], "numbers only"),
+        ([("_operator.mul", [("", {"as_int": 2**62}), ("", {"as_int": 2**62})], ["a"])], "64 bits"),
+        ([("_operator.floordiv", [("", {"as_int": 1}), ("", {"as_int": 0})], ["a"])], "can't be computed"),
+        ([EXPAND, ("torch.ops.aten.exp.default", [("self", WIDE)], ["a"])], "GiB"),
+        ([("torch.ops.aten.matmul.default", [("self", X), ("other", X)], ["a"])], "can't be computed"),
+        ([("torch.ops.aten.relu_.default", [("self", X)], ["a"])], "only training may change"),
+        ([("torch.ops.aten.relu_.default", [("self", WEIGHT)], ["a"])], "only training may change"),
+        ([("torch.ops.aten.relu.default", [("self", X), ("inplace", {"as_bool": True})], ["a"])], "no argument"),
+        ([("torch.ops.aten.relu.default", [], ["a"])], "lacks the argument"),
+        ([("torch.ops.aten.relu.default", [("self", X), ("self", X)], ["a"])], "twice"),
+        ([("torch.ops.aten.relu.default", [("self", X)], ["x"])], "twice"),
+        ([("torch.ops.aten.relu.default", [("self", X)], ["a", "b"])], "can't be computed"),
+    ],
+)  # fmt: skip
+def test_load_program__when_a_step_would_do_harm__then_it_is_refused_before_any_number_is_touched(
+    steps: list[tuple[str, list[tuple[str, Any]], list[str]]], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadPackage, match=says):
+        load_program(written(tmp_path, with_steps(*steps)), net().manifest, 4, MAX_BYTES)
+
+
+def test_load_program__when_a_harmless_step_is_added__then_it_is_accepted(tmp_path: Path) -> None:
+    archive = with_steps(("torch.ops.aten.relu.default", [("self", X)], ["a"]))
+    assert load_program(written(tmp_path, archive), net().manifest, 4, MAX_BYTES).operators
+
+
+def test_load_package__when_the_programs_start_from_other_weights__then_it_is_refused(tmp_path: Path) -> None:
+    train, evaluate = tmp_path / "train.pt2", tmp_path / "eval.pt2"
+    train.write_bytes(net().train)
+    evaluate.write_bytes(net().eval)
+    assert len(load_package(train, evaluate, net().manifest)) == 2
+    contents = members(net().eval)
+    contents["data/weights/weight_0"] = bytes(len(contents["data/weights/weight_0"]))
+    evaluate.write_bytes(packed(contents, root="eval/"))
+    wanted = net().manifest.model_copy(
+        update={"model": net().manifest.model.model_copy(update={"eval_bytes": evaluate.stat().st_size})}
+    )
+    with pytest.raises(BadPackage, match="not those of the training program"):
+        load_package(train, evaluate, wanted)
