@@ -1,116 +1,186 @@
 """Merging updates into the global state, exactly, block by block. docs/PROTOCOL.md, section 7.
 
-The result is a pure function of the integers: it does not depend on the order of the updates, on the block size or on
-the number of threads, and memory grows with the block alone.
+The result is a pure function of the integers: it does not depend on the order of the updates, the size of the blocks,
+the number of threads or the machine, and memory beyond the result grows with the block alone. `merge` cuts the
+coordinates into blocks and knows no rule; a `BlockRule` merges one block and knows no threads.
+
+Shape suffixes: D coordinates, padding included; B coordinates of one block.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-BLOCK = 128 * 1024
-"""Coordinates at a time: the accumulators of a block stay in the cache."""
+BLOCK = 256 * 1024
+"""Coordinates at a time: large enough that calls cost nothing, small enough that the sums stay in the cache."""
 
 GUARD = 256
 """The aggregate is computed on a grid 2**8 finer than the updates'."""
 
-RATE_UNIT = 65536
+RATE_BITS = 16
 """The learning rate `eta` counts in units of 2**-16."""
 
 STATE_MIN, STATE_MAX = -(2**31), 2**31 - 1
 
 MAX_UPDATES = 256
-_EXACT_IN_FLOAT32 = 2**24
-"""float32 holds every integer up to here; 256 int16 sum to less than 2**23."""
+"""256 int16 values times GUARD just fit int32."""
 
-BlockRule = Callable[[slice], None]
-"""Computes one block of the new state and writes it in place."""
+_STEP = 32 * 1024
+"""Coordinates of a block that are widened to int64 at a time."""
+
+
+class BlockRule(Protocol):
+    """A merge rule at one block: a pure function of integers, coordinate by coordinate."""
+
+    def merge_block(
+        self, state_B: NDArray[np.int32], updates: Sequence[NDArray[np.int16]], merged_B: NDArray[np.int32]
+    ) -> None:
+        """Write the block's new state to `merged_B`, which shares no memory with the inputs.
+
+        Shapes: state_B (B,) int32, each of one or more updates (B,) int16, merged_B (B,) int32.
+        """
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """How the work is cut: `size` coordinates a block, `executor` to run them on (None: one thread a core)."""
+    """How the work is cut and where it runs.
+
+    size:     coordinates a block.
+    executor: any `concurrent.futures.Executor`, of processes or machines too; None for one thread a core.
+    """
 
     size: int = BLOCK
     executor: Executor | None = None
+
+
+WHOLE_MACHINE = Blocks()
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The server's step by the mean of the updates.
+
+    eta: the learning rate in units of 2**-16, a uint32.
+    """
+
+    eta: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.eta < 2**32:
+            raise ValueError(f"eta {self.eta} is no uint32")
+
+    def merge_block(
+        self, state_B: NDArray[np.int32], updates: Sequence[NDArray[np.int16]], merged_B: NDArray[np.int32]
+    ) -> None:
+        """A' = clamp(A + eta * (S * 256 // n) // 65536), floored at each division (numpy's `//` and `>>` floor)."""
+        np.copyto(merged_B, updates[0])
+        for update_B in updates[1:]:
+            np.add(merged_B, update_B, out=merged_B)
+        np.multiply(merged_B, GUARD, out=merged_B)
+        np.floor_divide(merged_B, len(updates), out=merged_B)
+        wide = np.empty(min(_STEP, len(merged_B)), dtype=np.int64)
+        for start in range(0, len(merged_B), _STEP):
+            aggregate = merged_B[start : start + _STEP]
+            step = wide[: len(aggregate)]
+            np.multiply(aggregate, self.eta, out=step)  # |aggregate| < 2**23 and eta < 2**32: exact in int64
+            np.right_shift(step, RATE_BITS, out=step)
+            np.add(step, state_B[start : start + _STEP], out=step)
+            np.clip(step, STATE_MIN, STATE_MAX, out=step)
+            np.copyto(aggregate, step, casting="unsafe")
+
+
+def coordinate_mean(accumulator: int, values: Iterable[int], eta: int) -> int:
+    """The rule `mean` at one coordinate in plain integers: the twin of what a contract computes."""
+    listed = list(values)
+    if not listed:
+        return accumulator
+    aggregate = sum(listed) * GUARD // len(listed)
+    return min(max(accumulator + (eta * aggregate >> RATE_BITS), STATE_MIN), STATE_MAX)
 
 
 def merge_mean(
     state_D: NDArray[np.int32],
     updates: Sequence[NDArray[np.int16]],
     eta: int,
-    blocks: Blocks = Blocks(),
+    blocks: Blocks = WHOLE_MACHINE,
+    out: NDArray[np.int32] | None = None,
 ) -> NDArray[np.int32]:
-    """Step from the state by the mean of the updates.
+    """Step from the state by the mean of the updates; without updates the state stays as it is.
+
+    Shapes: state_D (D,) int32, each update (D,) int16 (memory maps of files will do) -> (D,) int32.
+    Units:  updates in grid units, the state 2**8 finer; `eta` in units of 2**-16.
+    Raises: ValueError for updates of another length or type, more than 256 of them, or an eta that is no uint32.
+    """
+    return merge(Mean(eta), state_D, updates, blocks, out)
+
+
+def merge(
+    rule: BlockRule,
+    state_D: NDArray[np.int32],
+    updates: Sequence[NDArray[np.int16]],
+    blocks: Blocks = WHOLE_MACHINE,
+    out: NDArray[np.int32] | None = None,
+) -> NDArray[np.int32]:
+    """Apply a rule to every block; without updates the state stays as it is.
 
     Shapes: state_D (D,) int32, each update (D,) int16 -> (D,) int32.
-    Units:  updates in grid units, the state 2**8 finer; `eta` in units of 2**-16, >= 0.
-    Holds:  per coordinate A' = clamp(A + eta * (S * 256 // n) // 65536), floored at each
-            division; without updates A' = A.
-    Raises: ValueError for updates of another length, or more than 256 of them.
+    out:    where to write the result: memory that was used before is several times faster than fresh memory.
+    Raises: ValueError for updates of another length or type, or more than 256 of them.
     """
-    if len(updates) > MAX_UPDATES:
-        raise ValueError(f"{len(updates)} updates are more than the {MAX_UPDATES} that a round may have")
-    if any(len(update) != len(state_D) for update in updates):
-        raise ValueError(f"every update must have the state's {len(state_D)} coordinates")
+    _check(state_D, updates)
+    merged_D = np.empty_like(state_D) if out is None else out
+    if len(merged_D) != len(state_D) or np.may_share_memory(merged_D, state_D):
+        raise ValueError("the result needs memory of its own, of the state's length")
     if not updates:
-        return state_D.copy()
-    merged_D = np.empty_like(state_D)
-    sources = [_tensor(update) for update in updates]
-
-    def merge_block(block: slice) -> None:
-        sums = _sums(sources, block)
-        merged_D[block] = _step(state_D[block], sums, len(updates), eta)
-
-    _run(merge_block, len(state_D), blocks)
+        np.copyto(merged_D, state_D)
+        return merged_D
+    parts = [slice(start, min(start + blocks.size, len(state_D))) for start in range(0, len(state_D), blocks.size)]
+    tasks = [(rule, state_D[part], [update[part] for update in updates], merged_D[part]) for part in parts]
+    if blocks.executor is not None:
+        _run(tasks, blocks.executor)
+    elif len(tasks) == 1:
+        _merge_block(*tasks[0])
+    else:
+        with ThreadPoolExecutor(min(len(tasks), os.cpu_count() or 1)) as threads:
+            _run(tasks, threads)
     return merged_D
 
 
-def merge_coordinate(accumulator: int, values: Iterable[int], eta: int) -> int:
-    """The mean rule at one coordinate, in plain integers: the twin of what a contract computes."""
-    listed = list(values)
-    if not listed:
-        return accumulator
-    aggregate = sum(listed) * GUARD // len(listed)
-    return min(max(accumulator + eta * aggregate // RATE_UNIT, STATE_MIN), STATE_MAX)
+_Task = tuple[BlockRule, NDArray[np.int32], list[NDArray[np.int16]], NDArray[np.int32]]
 
 
-def _tensor(update: NDArray[np.int16]) -> torch.Tensor:
-    """The update as a tensor that shares its memory; read only, also where the array is not writeable."""
-    if update.flags.writeable:
-        return torch.from_numpy(update)
-    return torch.frombuffer(update.data, dtype=torch.int16)
+def _run(tasks: Sequence[_Task], executor: Executor) -> None:
+    for task, future in [(task, executor.submit(_merge_block, *task)) for task in tasks]:
+        merged_B = future.result()
+        if not np.may_share_memory(merged_B, task[3]):
+            np.copyto(task[3], merged_B)  # it was computed in another process
 
 
-def _sums(sources: Sequence[torch.Tensor], block: slice) -> NDArray[np.int64]:
-    """The exact sum of a block's updates: float32 holds it, as 256 * 32768 < 2**24."""
-    total = sources[0][block].to(torch.float32)
-    for source in sources[1:]:
-        total.add_(source[block])
-    return total.to(torch.int64).numpy()
+def _merge_block(
+    rule: BlockRule,
+    state_B: NDArray[np.int32],
+    updates: list[NDArray[np.int16]],
+    merged_B: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    """Merge one block; gives `merged_B` back, so that another process's copy of it can come home."""
+    rule.merge_block(state_B, updates, merged_B)
+    return merged_B
 
 
-def _step(state: NDArray[np.int32], sums: NDArray[np.int64], count: int, eta: int) -> NDArray[np.int64]:
-    """The server's step of a block; numpy's `//` floors."""
-    np.multiply(sums, GUARD, out=sums)
-    np.floor_divide(sums, count, out=sums)
-    np.multiply(sums, eta, out=sums)
-    np.right_shift(sums, RATE_UNIT.bit_length() - 1, out=sums)
-    np.add(sums, state, out=sums)
-    return np.clip(sums, STATE_MIN, STATE_MAX, out=sums)
-
-
-def _run(rule: BlockRule, size: int, blocks: Blocks) -> None:
-    parts = [slice(start, min(start + blocks.size, size)) for start in range(0, size, blocks.size)]
-    if blocks.executor is not None:
-        list(blocks.executor.map(rule, parts))
-        return
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(rule, parts))
+def _check(state_D: NDArray[np.int32], updates: Sequence[NDArray[np.int16]]) -> None:
+    if state_D.dtype != np.int32:
+        raise ValueError(f"the state is {state_D.dtype}, not int32")
+    if len(updates) > MAX_UPDATES:
+        raise ValueError(f"{len(updates)} updates are more than the {MAX_UPDATES} that a round may have")
+    for number, update in enumerate(updates):
+        if update.dtype != np.int16 or update.shape != state_D.shape:
+            raise ValueError(
+                f"update {number} is {update.dtype}{list(update.shape)}, not int16{list(state_D.shape)} as the state"
+            )
