@@ -1,30 +1,60 @@
-"""What joining can bring and cost, before anyone joins. docs/PROTOCOL.md, sections 6 and 7."""
+"""What joining a bounty can bring and cost, for people who are about to decide."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from incentives.rewards import weight_of
 from incentives.shares import round_share
 from ledger.records import RewardRule, Terms, Wei
 
 
 @dataclass(frozen=True)
 class PayEstimate:
-    """Pay of one accepted update in one round, and the worst that can happen to the stake in one round.
+    """What one provider can expect.
 
-    least: all places of a round are taken (by the heaviest stakes, where stakes weigh).
-    most:  the quorum is just reached (and this update is the heaviest, where stakes weigh).
+    least:      for an accepted update in a full round (`max_updates`), all others of the greatest weight.
+    most:       for an accepted update in a round of the bare quorum, all others of weight 1.
+    expected:   for an accepted update when all present members take part with equal weights.
+    all_rounds: `least` and `most` added up over all rounds.
+    at_risk:    what it loses at worst: a forfeit for each commitment that it never reveals.
     """
 
     least: Wei
     most: Wei
+    expected: Wei
+    all_rounds: tuple[Wei, Wei]
     at_risk: Wei
 
 
-def estimate_pay(terms: Terms) -> PayEstimate:
-    """The range of pay that the terms allow for an accepted update, each bound rounded down."""
-    share = round_share(terms, 1)
-    heaviest = terms.max_weight if terms.reward_rule == RewardRule.STAKE else 1
-    least = share // (1 + (terms.max_updates - 1) * heaviest)
-    most = share * heaviest // (heaviest + terms.min_updates - 1)
-    return PayEstimate(Wei(least), Wei(most), terms.forfeit)
+def estimate_pay(terms: Terms, members: int = 0, stake: Wei | None = None) -> PayEstimate:
+    """Estimate pay and risk of one provider.
+
+    members:  present members, the provider itself included; 0 where unknown.
+    stake:    what the provider would lock; None for the least.
+    Rounding: down, as the payouts themselves are.
+    """
+    own = terms.stake if stake is None else stake
+    weight = weight_of(own, terms)
+    heaviest = 1 if terms.reward_rule == RewardRule.EQUAL else terms.max_weight
+    shares = [round_share(terms, number) for number in range(1, terms.rounds + 1)]
+    in_full_round = weight + (terms.max_updates - 1) * heaviest
+    in_quorum = weight + (terms.min_updates - 1)
+    taking_part = min(terms.max_updates, max(terms.min_updates, members))
+    return PayEstimate(
+        least=Wei(min(shares) * weight // in_full_round),
+        most=Wei(max(shares) * weight // in_quorum),
+        expected=Wei(min(shares) // taking_part),
+        all_rounds=(
+            Wei(sum(share * weight // in_full_round for share in shares)),
+            Wei(sum(share * weight // in_quorum for share in shares)),
+        ),
+        at_risk=_worst_loss(terms, own),
+    )
+
+
+def _worst_loss(terms: Terms, stake: Wei) -> Wei:
+    """One forfeit a round, until too little is left to lose another and the membership ends."""
+    if terms.forfeit == 0:
+        return Wei(0)
+    return Wei(terms.forfeit * min(terms.rounds, stake // terms.forfeit))

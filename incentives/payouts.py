@@ -1,8 +1,7 @@
-"""Cumulative pay over a bounty's merged rounds, one amount a member. docs/PROTOCOL.md, section 7.
+"""Cumulative pay over a bounty's merged rounds, one amount a member: the leaves of every payout tree.
 
-These are the leaves of the payout tree, recomputed from events alone. A round's leaves are the members that had joined
-when its last update was revealed: from then on the list can't change, so nobody makes an aggregator's tree wrong by
-joining just before its merge.
+docs/PROTOCOL.md, section 7. A merge's leaves are the members that had joined when the round's last update was revealed:
+from then on the list can't change, so nobody makes an aggregator's tree wrong by joining just before its merge.
 """
 
 from __future__ import annotations
@@ -10,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from incentives.shares import divide, round_share
+from incentives.rewards import Split, split
+from incentives.shares import round_share
 from ledger.commitments import payout_tree
 from ledger.errors import BadInput
-from ledger.history import BountyHistory, accepted
+from ledger.history import BountyHistory, RoundHistory
 from ledger.keccak import Hash32
 from ledger.records import Address, Joined, Merged, Revealed, Terms, Wei
 
 Payouts = list[tuple[Address, Wei]]
-"""Account and cumulative amount of every member, by member index."""
+"""(provider, cumulative pay) by member index."""
 
 
 class NoPayout(BadInput):
@@ -39,63 +39,44 @@ class Entitlement:
     proof: tuple[Hash32, ...]
 
 
-@dataclass(frozen=True)
-class RoundPay:
-    """What one round pays: `amounts` by provider; their sum is what the merge must claim as `paid`."""
+def split_round(terms: Terms, number: int, counted: Sequence[Revealed]) -> Split:
+    """What each accepted update of a round earns; nothing accepted, nothing paid.
 
-    amounts: dict[Address, Wei]
-
-    @property
-    def paid(self) -> Wei:
-        return Wei(sum(self.amounts.values()))
-
-
-def round_pay(terms: Terms, round_number: int, counted: Sequence[Revealed]) -> RoundPay:
-    """Divide a round's share among the accepted updates, by the weights that the chain recorded at the reveals."""
-    if not counted:
-        return RoundPay({})
-    division = divide(round_share(terms, round_number), [reveal.weight for reveal in counted])
-    return RoundPay({reveal.provider: amount for reveal, amount in zip(counted, division.amounts, strict=True)})
-
-
-def cumulative_payouts(history: BountyHistory, through_round: int) -> Payouts:
-    """The payout tree's leaves after the merge of `through_round`.
-
-    Raises: ValueError if that round was not merged.
+    counted: in the order of `Split.parts`; their weights are those that the chain recorded.
     """
-    return pay_round(history, through_round, _merge_of(history, through_round).rejected)[1]
+    return split(round_share(terms, number), [reveal.weight for reveal in counted])
 
 
-def next_payouts(history: BountyHistory, round_number: int, counted: Sequence[Revealed], members: int) -> Payouts:
-    """The leaves that a merge of `round_number` must have, if it counts the given updates.
+def pay_round(history: BountyHistory, number: int, rejected: int) -> tuple[Wei, Payouts]:
+    """What merging round `number` pays, and the cumulative list after it.
 
-    members: providers that ever joined, at the merge; those that came after the round's last reveal have no leaf.
-    Raises:  ValueError if the round has no reveals.
-    """
-    totals = _earned_before(history, round_number)
-    for account, amount in round_pay(history.posted.terms, round_number, counted).amounts.items():
-        totals[account] = totals.get(account, 0) + amount
-    return [(account, Wei(totals.get(account, 0))) for account in leaf_members(history, round_number)[:members]]
-
-
-def pay_round(history: BountyHistory, round_number: int, rejected: int) -> tuple[Wei, Payouts]:
-    """What merging a round pays, and the leaves that follow.
-
-    rejected: bit i set: the update with reveal index i is left out.
+    rejected: bit i set: the update with reveal index i is rejected.
+    Holds:    what is paid is the round's share less the floors' residue, or 0 where nothing is accepted.
     Raises:   ValueError if the round has no reveals.
     """
-    counted = [reveal for reveal in history.rounds[round_number].reveals if not rejected >> reveal.index & 1]
-    paid = round_pay(history.posted.terms, round_number, counted).paid
-    return paid, next_payouts(history, round_number, counted, len(history.members))
+    members = leaf_members(history, number)
+    earned: dict[Address, int] = {}
+    for one in history.merged_rounds:
+        if one.merged is not None and one.number < number:
+            _add_round(earned, history, one.number, one.merged.rejected)
+    paid = _add_round(earned, history, number, rejected)
+    return paid, [(member, Wei(earned.get(member, 0))) for member in members]
 
 
-def expected_paid(history: BountyHistory, round_number: int) -> Wei:
-    """What the merge of a round must have claimed as `paid`.
+def cumulative_payouts(history: BountyHistory, number: int) -> Payouts:
+    """The cumulative list that the merge of round `number` must have committed to.
 
-    Raises: ValueError if that round was not merged.
+    Raises: ValueError if the round was not merged.
     """
-    merged = _merge_of(history, round_number)
-    return pay_round(history, round_number, merged.rejected)[0]
+    return pay_round(history, number, _merge_of(history, number).rejected)[1]
+
+
+def expected_paid(history: BountyHistory, number: int) -> Wei:
+    """What the merge of round `number` must have claimed as `paid`.
+
+    Raises: ValueError if the round was not merged.
+    """
+    return _add_round({}, history, number, _merge_of(history, number).rejected)
 
 
 def entitlement(payouts: Payouts, account: Address) -> Entitlement:
@@ -109,36 +90,41 @@ def entitlement(payouts: Payouts, account: Address) -> Entitlement:
     raise NoPayout(account, len(payouts))
 
 
-def leaf_members(history: BountyHistory, round_number: int) -> list[Address]:
-    """Who has a leaf in the payout tree of a round, by member index.
+def leaf_members(history: BountyHistory, number: int) -> list[Address]:
+    """Who has a leaf in the payout tree of round `number`, by member index.
 
     Raises: ValueError if the round has no reveals.
     """
-    one = history.rounds.get(round_number)
-    if one is None or not one.reveals:
-        raise ValueError(f"round {round_number} has no reveals, so it can't be merged")
+    last = _round(history, number).reveals[-1:]
+    if not last:
+        raise ValueError(f"round {number} has no reveals, so it can't be merged")
     members: dict[int, Address] = {}
     for event in history.events:
-        if event is one.reveals[-1]:
+        if event is last[0]:
             break
         if isinstance(event, Joined):
             members[event.index] = event.provider
     return [members[index] for index in sorted(members)]
 
 
-def _merge_of(history: BountyHistory, round_number: int) -> Merged:
-    one = history.rounds.get(round_number)
-    if one is None or one.merged is None:
-        raise ValueError(f"round {round_number} was not merged")
-    return one.merged
+def _round(history: BountyHistory, number: int) -> RoundHistory:
+    one = history.rounds.get(number)
+    if one is None:
+        raise ValueError(f"round {number} was never opened")
+    return one
 
 
-def _earned_before(history: BountyHistory, round_number: int) -> dict[Address, int]:
-    totals: dict[Address, int] = {}
-    for one in history.merged_rounds:
-        if one.merged is None or one.number >= round_number:
-            continue
-        pay = round_pay(history.posted.terms, one.number, accepted(one.merged, one.reveals))
-        for account, amount in pay.amounts.items():
-            totals[account] = totals.get(account, 0) + amount
-    return totals
+def _merge_of(history: BountyHistory, number: int) -> Merged:
+    merged = _round(history, number).merged
+    if merged is None:
+        raise ValueError(f"round {number} was not merged")
+    return merged
+
+
+def _add_round(earned: dict[Address, int], history: BountyHistory, number: int, rejected: int) -> Wei:
+    """Add one round's pay to `earned` and give its sum."""
+    counted = [reveal for reveal in history.rounds[number].reveals if not rejected >> reveal.index & 1]
+    divided = split_round(history.posted.terms, number, counted)
+    for reveal, amount in zip(counted, divided.parts, strict=True):
+        earned[reveal.provider] = earned.get(reveal.provider, 0) + amount
+    return divided.paid

@@ -1,66 +1,33 @@
-"""What a round has to give, and how it is divided. docs/PROTOCOL.md, sections 6 and 7.
+"""What a round may pay: its share of the pot, and what each update takes when nobody merged it.
 
-Every division floors; what the floors leave over is named `residue` and goes to the owner.
+docs/PROTOCOL.md, section 6. The Solidity twins are `TermsLib.share` and the market's lapse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from ledger.records import Terms, Wei
 
-from ledger.records import RewardRule, Terms, Wei
+NOTHING = Wei(0)
 
 
-def round_share(terms: Terms, round_number: int) -> Wei:
-    """The part of the pot that round `round_number` (from 1) may pay.
+def round_share(terms: Terms, number: int) -> Wei:
+    """The part of the pot that round `number` may pay; the shares of all rounds add up to the pot.
 
-    Holds: the shares of all rounds sum to the pot.
+    number:   1 .. terms.rounds.
+    Rounding: both cumulative parts down, so two rounds' shares differ by at most one unit.
+    Raises:   ValueError for a round that the bounty does not have.
     """
-    if not 1 <= round_number <= terms.rounds:
-        raise ValueError(f"round {round_number} is outside 1 .. {terms.rounds}")
-    return Wei(terms.pot * round_number // terms.rounds - terms.pot * (round_number - 1) // terms.rounds)
+    if not 1 <= number <= terms.rounds:
+        raise ValueError(f"round {number} is outside 1 .. {terms.rounds}")
+    return Wei(terms.pot * number // terms.rounds - terms.pot * (number - 1) // terms.rounds)
 
 
-def lapsed_share(terms: Terms, round_number: int, reveals: int, forfeited_bond: Wei = Wei(0)) -> Wei:  # noqa: B008
-    """What each of a lapsed round's revealed updates may take, rounded down.
+def lapsed_share(terms: Terms, number: int, reveals: int, forfeited_bond: Wei = NOTHING) -> Wei:
+    """What each revealed update of a round without a merge may take.
 
-    forfeited_bond: of an aggregator that stayed silent; 0 where too few updates were revealed.
-    Holds:          nobody earns more by making a round fail than its share at the quorum.
+    reveals:        how many updates were revealed.
+    forfeited_bond: the silent aggregator's, 0 where the quorum was missed.
+    Rounding:       down; the divisor is never below the quorum, so nobody earns more by making a round fail.
     """
-    return Wei((round_share(terms, round_number) + forfeited_bond) // max(reveals, terms.min_updates))
-
-
-def stake_weight(terms: Terms, stake: Wei) -> int:
-    """The weight that an update has by its provider's stake: whole multiples of the least, capped; at least 1."""
-    if terms.reward_rule == RewardRule.EQUAL:
-        return 1
-    return max(1, min(stake // terms.stake, terms.max_weight))
-
-
-@dataclass(frozen=True)
-class Division:
-    """How a share was divided: `amounts` in the order of the weights, `residue` to the owner."""
-
-    amounts: tuple[Wei, ...]
-    residue: Wei
-
-    @property
-    def paid(self) -> Wei:
-        return Wei(sum(self.amounts))
-
-
-def divide(share: Wei, weights: Sequence[int]) -> Division:
-    """Divide a share in proportion to weights (all 1 under `equal`), each amount rounded down.
-
-    Holds:  paid + residue == share; 0 <= residue < max(1, number of weights), or all of it without weights;
-            an amount depends on its own weight and the total only.
-    Raises: ValueError for a weight below 1.
-    """
-    if any(weight < 1 for weight in weights):
-        raise ValueError(f"weights must be at least 1, not {min(weights)}")
-    total = sum(weights)
-    amounts = tuple(Wei(share * weight // total) for weight in weights)
-    residue = Wei(share - sum(amounts))
-    assert sum(amounts) + residue == share, "every unit of the share is accounted for"
-    assert residue >= 0, "floors never give more than there is"
-    return Division(amounts, residue)
+    pool = round_share(terms, number) + forfeited_bond
+    return Wei(pool // max(reveals, terms.min_updates))

@@ -1,0 +1,60 @@
+"""How a round's share is divided among its accepted updates.
+
+docs/PROTOCOL.md, section 7. Both rules (`equal`, `stake`) are one division by integer weights, exact to the unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ledger.records import RewardRule, Terms, Wei
+
+
+@dataclass(frozen=True)
+class Split:
+    """A share divided.
+
+    parts:   what each weight earns, in the order given.
+    residue: what the floors left over; it stays in escrow and is the owner's in the end.
+    """
+
+    parts: tuple[Wei, ...]
+    residue: Wei
+
+    @property
+    def paid(self) -> Wei:
+        return Wei(sum(self.parts))
+
+
+def split(share: Wei, weights: Sequence[int]) -> Split:
+    """Divide a share in proportion to weights.
+
+    weights:  1 or more, one for each accepted update.
+    Rounding: each part down; the residue is less than the number of weights, or the whole share without weights.
+    Holds:    paid + residue == share; a part depends on its own weight and the total alone.
+    Raises:   ValueError for a negative share or a weight below 1.
+    """
+    if share < 0:
+        raise ValueError(f"a share can't be {share}")
+    if any(weight < 1 for weight in weights):
+        raise ValueError(f"weights must be 1 or more, not {min(weights)}")
+    if not weights:
+        return Split((), share)
+    total = sum(weights)
+    parts = tuple(Wei(share * weight // total) for weight in weights)
+    residue = Wei(share - sum(parts))
+    assert sum(parts) + residue == share, "every unit of the share is accounted for"
+    assert 0 <= residue < len(weights), "each floor leaves less than one unit"
+    return Split(parts, residue)
+
+
+def weight_of(stake: Wei, terms: Terms) -> int:
+    """How much a provider's update weighs at its reveal, as the contract emits it.
+
+    stake:    the provider's at that moment; a forfeit may have brought it below `terms.stake`.
+    Rounding: whole multiples of the least stake, down, but at least 1 and at most `terms.max_weight`.
+    """
+    if terms.reward_rule == RewardRule.EQUAL:
+        return 1
+    return max(1, min(stake // terms.stake, terms.max_weight))
