@@ -89,7 +89,8 @@ class Mean:
         for start in range(0, len(merged_B), _STEP):
             aggregate = merged_B[start : start + _STEP]
             step = wide[: len(aggregate)]
-            np.multiply(aggregate, self.eta, out=step)  # |aggregate| < 2**23 and eta < 2**32: exact in int64
+            np.copyto(step, aggregate)
+            np.multiply(step, self.eta, out=step)  # |aggregate| <= 2**23 and eta < 2**32: exact in int64
             np.right_shift(step, RATE_BITS, out=step)
             np.add(step, state_B[start : start + _STEP], out=step)
             np.clip(step, STATE_MIN, STATE_MAX, out=step)
