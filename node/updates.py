@@ -15,7 +15,7 @@ from typing_extensions import Buffer
 
 from ledger.commitments import CHUNK
 from node.errors import MalformedUpdate, NonFiniteUpdate, OutOfRangeUpdate, WrongLengthUpdate
-from node.manifest import UpdateSection
+from node.manifest_sections import UpdateSection
 
 LIMIT = 32767
 """The greatest magnitude on the grid, in grid units."""

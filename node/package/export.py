@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from node.errors import BadExport, shown
-from node.manifest import HoldoutSection, Manifest, manifest_from, render_manifest
+from node.manifest import Manifest, manifest_from, render_manifest
+from node.manifest_sections import HoldoutSection
 from node.package.archive import (
     CONSTANTS_CONFIG,
     CONSTANTS_DIR,

@@ -50,7 +50,7 @@ binary_cross_entropy_with_logits bmm conv1d conv2d conv3d conv_transpose1d conv_
 convolution cosine_similarity cross_entropy_loss dot dropout einsum embedding feature_dropout
 grid_sampler grid_sampler_2d group_norm gru huber_loss im2col col2im instance_norm inner kl_div l1_loss layer_norm
 linear lstm matmul max_pool1d max_pool2d max_pool3d max_pool2d_with_indices mm mse_loss mv
-native_batch_norm native_dropout native_group_norm native_layer_norm nll_loss nll_loss_nd one_hot outer
+nll_loss nll_loss_nd one_hot outer
 rms_norm rnn_relu rnn_tanh scaled_dot_product_attention smooth_l1_loss upsample_bicubic2d upsample_bilinear2d
 upsample_linear1d upsample_nearest1d upsample_nearest2d
 """
@@ -104,9 +104,12 @@ def tensor_operator(target: str, program: str) -> torch._ops.OpOverload[..., Any
     if name not in ALLOWED and name.removesuffix("_") not in ALLOWED:
         raise BadPackage(program, target, "the operator is not allowed", _ADVICE)
     packet = getattr(torch.ops.aten, name, None)
-    if packet is None or overload not in packet.overloads():
+    if packet is None or overload not in packet.overloads() or overload.startswith("prim"):
         raise BadPackage(program, target, "there is no such operator", _ADVICE)
     found: torch._ops.OpOverload[..., Any] = getattr(packet, overload)
-    if any(a.kwarg_only and a.alias_info is not None and a.alias_info.is_write for a in found._schema.arguments):
+    schema = found._schema
+    if name not in _SIZES.split() and not all("Tensor" in str(result.type) for result in schema.returns):
+        raise BadPackage(program, target, "the operator does not give tensors", _ADVICE)  # aten.mul repeats lists too
+    if any(a.kwarg_only and a.alias_info is not None and a.alias_info.is_write for a in schema.arguments):
         raise BadPackage(program, target, "operators that write to an `out` argument are not allowed", _ADVICE)
     return found

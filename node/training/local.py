@@ -17,7 +17,7 @@ from torch import Tensor
 
 from node.data.schema import Examples
 from node.errors import TrainingFailed
-from node.manifest import TrainingSection
+from node.manifest_sections import TrainingSection
 from node.model import Layout, flatten, unflatten
 from node.package.program import Program
 from node.training.losses import LOSSES

@@ -169,6 +169,7 @@ HOSTILE = [
     Hostile("operator that shows old memory", _target("torch.ops.aten.empty.memory_format"), "aten.empty"),
     Hostile("operator that makes strides", _target("torch.ops.aten.as_strided.default"), "aten.as_strided"),
     Hostile("operator that is none", _target("torch.ops.aten.relu.__class__"), "aten.relu.__class__"),
+    Hostile("operator on lists", _target("torch.ops.aten.mul.left_t"), "does not give tensors"),
     Hostile("out argument", _target("torch.ops.aten.mul.out"), "out"),
     Hostile("power of integers", _target("_operator.pow"), "_operator.pow"),
     Hostile("subgraph", _argument(lambda c: {"as_graph": {"name": "g", "graph": {}}}), "subgraph"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ledger.records import Reason
 from node.errors import BadStateFile, NonFiniteUpdate, UpdateFault
-from node.manifest import UpdateSection
+from node.manifest_sections import UpdateSection
 from node.state_files import decode_state, encode_state
 from node.updates import LIMIT, decode_update, encode_update, quantise
 

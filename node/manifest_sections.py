@@ -1,0 +1,168 @@
+"""The manifest's sections (docs/PROTOCOL.md, section 8): frozen values that are checked when they are made."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+MAX_PROGRAM_BYTES = 4 * 1024**3
+MAX_HOLDOUT_BYTES = 4 * 1024**3
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("has control or invisible characters")
+    return text
+
+
+def as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+TensorName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$", max_length=200)]
+Text = Annotated[str, Field(max_length=2000), AfterValidator(_printable)]
+Cid = Annotated[str, Field(pattern=r"^Qm[1-9A-HJ-NP-Za-km-z]{44}$")]
+Names = Annotated[tuple[Name, ...], BeforeValidator(as_tuple)]
+Dimension = Annotated[int, Field(ge=1, le=2**31)]
+Shape = Annotated[tuple[Dimension, ...], Field(max_length=8), BeforeValidator(as_tuple)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ModelSection(Section):
+    """The two programs (their sizes are known before any download) and what goes in and out of them."""
+
+    train_cid: Cid
+    train_bytes: int = Field(ge=1, le=MAX_PROGRAM_BYTES)
+    eval_cid: Cid
+    eval_bytes: int = Field(ge=1, le=MAX_PROGRAM_BYTES)
+    input_shape: Shape
+    """One example's shape, without the batch."""
+    input_dtype: Literal["float32", "int64"]
+    output_size: int = Field(ge=1, le=2**20)
+    """Numbers that the model gives for one example: one a class, or one a regression target."""
+
+
+class TensorSection(Section):
+    """A float32 tensor whose values are coordinates; the order of these sections is the coordinates' order."""
+
+    name: TensorName
+    shape: Shape
+    kind: Literal["parameter", "buffer"]
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+
+class TaskSection(Section):
+    kind: Literal["classification", "regression"]
+    loss: Literal["cross_entropy", "mse", "l1", "huber"]
+    metric: Literal["accuracy", "mse", "mae"]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        classifies = self.kind == "classification"
+        if classifies != (self.loss == "cross_entropy"):
+            raise ValueError(f"loss {self.loss} does not go with {self.kind}")
+        if classifies != (self.metric == "accuracy"):
+            raise ValueError(f"metric {self.metric} does not go with {self.kind}")
+        return self
+
+
+class DataSection(Section):
+    """The schema that a provider's data is checked against before any training."""
+
+    label: Name
+    """The label's column in a table; an NPZ file's arrays are `x` and `y`."""
+    columns: Names | None = None
+    """A table's feature columns in order; without it, all columns but the label's, in the file's order."""
+    classes: Names | None = None
+    """Class names by label index; only for classification."""
+    minimum: float
+    maximum: float
+    min_examples: int = Field(ge=1, le=2**31)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.minimum >= self.maximum:
+            raise ValueError("minimum must be less than maximum")
+        for key, names in (("classes", self.classes), ("columns", self.columns)):
+            if names is not None and len(set(names)) != len(names):
+                raise ValueError(f"{key} has a name twice")
+        if self.columns is not None and self.label in self.columns:
+            raise ValueError("the label is among the columns")
+        return self
+
+
+class TrainingSection(Section):
+    """What every provider runs. Exactly one of `local_epochs` and `seconds` bounds it."""
+
+    optimizer: Literal["sgd", "adamw"]
+    learning_rate: float = Field(gt=0, le=100)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Only for sgd."""
+    weight_decay: float = Field(default=0.0, ge=0, le=10)
+    batch_size: int = Field(ge=1, le=2**20)
+    local_epochs: int | None = Field(default=None, ge=1, le=10_000)
+    seconds: float | None = Field(default=None, gt=0, le=7 * 86_400)
+    """Time budget; an epoch that is running when it ends is cut short."""
+    proximal_mu: float = Field(default=0.0, ge=0, le=1000)
+    """FedProx: the weight of half the squared distance from the global model in the loss. 0: none."""
+    clip_norm: float = Field(default=0.0, ge=0, le=1e6)
+    """L2 bound on a batch's gradient. 0: none."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.local_epochs is None) == (self.seconds is None):
+            raise ValueError("set exactly one of local_epochs and seconds")
+        if self.optimizer == "adamw" and self.momentum:
+            raise ValueError("momentum is for sgd only")
+        return self
+
+
+class UpdateSection(Section):
+    """The grid and the bound of every update."""
+
+    codec: Literal["int16"]
+    bits: int = Field(ge=1, le=24)
+    """u: one grid unit is 2**-u of a weight."""
+    clip: float = Field(gt=0, le=1e6)
+    """L2 bound on an update, in weights."""
+    rounding: Literal["nearest", "stochastic"]
+
+    @property
+    def squared_norm_bound(self) -> int:
+        """The greatest squared L2 norm in squared grid units, rounded down; exact for `clip` as a binary64."""
+        return int(Fraction(self.clip) ** 2 * 4**self.bits)
+
+
+class MergeSection(Section):
+    rule: Literal["mean"]
+    learning_rate: float = Field(gt=0, le=1000)
+    """The server's step, on a grid of 2**-16."""
+
+    @property
+    def rate_units(self) -> int:
+        """`eta` of docs/PROTOCOL.md section 7: the learning rate in units of 2**-16."""
+        return round(self.learning_rate * 65536)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.rate_units < 1:
+            raise ValueError("learning_rate is below one unit of 2**-16")
+        return self
+
+
+class HoldoutSection(Section):
+    """The owner's published test data, on which every merge is measured."""
+
+    cid: Cid
+    bytes: int = Field(ge=1, le=MAX_HOLDOUT_BYTES)
+    format: Literal["csv", "parquet", "npz"]
