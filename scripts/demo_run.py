@@ -214,6 +214,9 @@ def audit(auditor: Role, bounty: BountyId) -> dict[str, Any]:
     if not done.stdout:
         raise DemoFailed(f"the audit: {done.stderr.strip()}")
     report: dict[str, Any] = json.loads(done.stdout)
+    for part in (report, *report["rounds"]):
+        for difference in part["differences"]:
+            console.print(f"[bold red]wrong[/bold red] {difference}")
     return report
 
 
