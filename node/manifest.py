@@ -6,7 +6,7 @@ and all problems are reported at once.
 
 from __future__ import annotations
 
-import math
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -35,6 +35,9 @@ MAX_COORDINATES = 2**31
 MAX_SQUARED_NORM = 2**64 - 1
 STATE_EXTRA_BITS = 8
 """How many bits finer the state's grid is than the update's."""
+
+_DEEP_KEY = re.compile(rb"(?:[\w\"'-]{1,50}[ \t]*\.[ \t]*){64}")
+"""The TOML parser takes seconds for a key of thousands of parts; ours have two."""
 
 
 class Manifest(Section):
@@ -91,6 +94,8 @@ def parse_manifest(data: bytes) -> Manifest:
     """
     if len(data) > MAX_BYTES:
         raise BadManifest([f"it has {len(data)} bytes; at most {MAX_BYTES} are allowed"])
+    if _DEEP_KEY.search(data):
+        raise BadManifest(["it has a key that is nested far too deep"])
     try:
         document = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:

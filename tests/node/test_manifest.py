@@ -85,14 +85,15 @@ def test_parse_manifest__when_several_things_are_wrong__then_all_are_named() -> 
         (b"\xff\xfe", "UTF-8"),
         (b"format = ", "not TOML"),
         (b"a = " + b"[" * 50_000, "not TOML"),
-        (b"a." * 20_000 + b"b = 1", ""),
+        (b"a." * 20_000 + b"b = 1", "nested far too deep"),
+        (b"x = { " + b"a . " * 9_000 + b"b = 1 }", "nested far too deep"),
         (b"format = 1" + b"0" * 5000, "not TOML"),
         (b"format = 1\nformat = 1", "not TOML"),
         (b"", "format: field required"),
         (b"\x00", "not TOML"),
         (b'"\\u001b[31m" = 1', "extra"),
     ],
-    ids=["large", "encoding", "cut", "deep", "dotted", "digits", "twice", "empty", "zero", "escape"],
+    ids=["large", "encoding", "cut", "deep", "dotted", "dotted inside", "digits", "twice", "empty", "zero", "escape"],
 )
 def test_parse_manifest__when_the_bytes_are_hostile__then_it_says_so_in_plain_text(data: bytes, says: str) -> None:
     with pytest.raises(BadManifest) as refused:
