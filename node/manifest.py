@@ -6,6 +6,7 @@ and all problems are reported at once.
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
