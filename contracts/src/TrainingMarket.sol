@@ -3,10 +3,11 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Bond, BountyId, Clock, Live, MergeClaim, Phase, Provider, Reveal, Status, Terms} from "./Types.sol";
+import {Bond, BountyId, Clock, Live, Merge, MergeClaim, Phase, Provider, Reveal, Status, Terms} from "./Types.sol";
 import {ITrainingMarket} from "./interfaces/ITrainingMarket.sol";
+import {Bounty, BountyLib, Seat} from "./libraries/BountyLib.sol";
 import {ChunkTreeLib} from "./libraries/ChunkTreeLib.sol";
-import {ClockLib, Turn} from "./libraries/ClockLib.sol";
+import {ClockLib} from "./libraries/ClockLib.sol";
 import {ErrorsLib} from "./libraries/ErrorsLib.sol";
 import {EventsLib} from "./libraries/EventsLib.sol";
 import {MergeLib} from "./libraries/MergeLib.sol";
@@ -32,38 +33,14 @@ import {TermsLib} from "./libraries/TermsLib.sol";
 ///
 /// LIVENESS. No call depends on the owner's, the aggregator's or a provider's good will. No loop runs over accounts.
 contract TrainingMarket is ITrainingMarket {
+    using BountyLib for Bounty;
+    using BountyLib for Seat;
     using ClockLib for Live;
     using ClockLib for Terms;
     using TermsLib for Terms;
     using SafeERC20 for IERC20;
 
-    /// @dev A provider's two slots. `commitment` is never 0 again after joining, so that a commit writes no fresh slot.
-    struct Seat {
-        Provider standing;
-        bytes32 commitment;
-    }
-
-    struct Bounty {
-        Terms terms;
-        Live live;
-        IERC20 token; // `terms.token` again: a claim then touches one slot
-        uint96 owed;
-        address owner;
-        uint128 free;
-        mapping(address account => Seat) seats;
-        mapping(address account => Bond) bonds;
-        mapping(uint16 round => mapping(bytes32 updateRoot => Reveal)) reveals;
-        mapping(uint16 round => bytes32) merges;
-        mapping(uint16 round => uint96) lapsed;
-    }
-
     uint256 private constant LONGEST_MULTIADDR = 256;
-
-    /// @dev Stands for "joined, no commitment waits to be opened".
-    bytes32 private constant OPENED = bytes32(uint256(1));
-
-    /// @dev Stands for "no time is known yet".
-    uint32 private constant NEVER = type(uint32).max;
 
     /// @inheritdoc ITrainingMarket
     uint256 public bountyCount;
@@ -83,7 +60,8 @@ contract TrainingMarket is ITrainingMarket {
         bounty.owner = msg.sender;
         bounty.free = newTerms.pot;
         bounty.live.status = Status.Joining;
-        bounty.live.since = _time();
+        bounty.live.since = BountyLib.time();
+        bounty.live.squaredNormBound = newTerms.squaredNormBound;
 
         emit EventsLib.Posted(id, msg.sender, newTerms);
 
@@ -99,7 +77,7 @@ contract TrainingMarket is ITrainingMarket {
         uint96 amount = uint96(bounty.free);
         bounty.free = 0;
         live.status = Status.Cancelled;
-        live.since = _time();
+        live.since = BountyLib.time();
         bounty.live = live;
 
         emit EventsLib.Cancelled(id, amount);
@@ -122,9 +100,9 @@ contract TrainingMarket is ITrainingMarket {
         );
 
         if (seat.commitment == 0) {
-            require(live.memberCount < type(uint16).max, ErrorsLib.TooManyMembers(type(uint16).max));
-            seat.commitment = OPENED;
-            seat.standing.index = live.memberCount++;
+            require(bounty.memberCount < type(uint16).max, ErrorsLib.TooManyMembers(type(uint16).max));
+            seat.commitment = BountyLib.OPENED;
+            seat.standing.index = bounty.memberCount++;
         }
         seat.standing.stake = stake;
         seat.standing.unlocksAt = 0;
@@ -132,7 +110,7 @@ contract TrainingMarket is ITrainingMarket {
 
         emit EventsLib.Joined(id, msg.sender, seat.standing.index, stake, encryptionKey, multiaddr);
 
-        _openWhenReady(id, bounty, live);
+        bounty.openWhenReady(id, live);
         bounty.live = live;
 
         _receive(bounty.token, stake);
@@ -143,14 +121,14 @@ contract TrainingMarket is ITrainingMarket {
         (Bounty storage bounty, Live memory live) = _settled(id);
         Seat storage seat = bounty.seats[msg.sender];
         _requireUnfinished(bounty, live);
-        _requireActive(seat);
+        require(seat.isActive(), ErrorsLib.NotMember());
         require(
-            !_standing(seat) || seat.standing.commitRound != live.round
+            !seat.isCommitted() || seat.standing.commitRound != live.round
                 || live.phase(bounty.terms, block.timestamp) != Phase.Commit,
             ErrorsLib.StandingCommitment(live.round)
         );
 
-        _endMembership(id, bounty, live, msg.sender);
+        bounty.endMembership(id, live, msg.sender);
         bounty.live = live;
     }
 
@@ -159,10 +137,10 @@ contract TrainingMarket is ITrainingMarket {
         (Bounty storage bounty, Live memory live) = _settled(id);
         Seat storage seat = bounty.seats[msg.sender];
         require(seat.standing.stake != 0, ErrorsLib.NotMember());
-        uint32 unlocksAt = _unlocksAt(live, seat);
+        uint32 unlocksAt = bounty.stakeFreeAt(live, msg.sender);
         require(block.timestamp >= unlocksAt, ErrorsLib.StakeLocked(unlocksAt));
 
-        if (_forfeitDue(live, seat)) _forfeit(id, bounty, live, msg.sender);
+        if (seat.isForfeitDue(live)) bounty.forfeitStake(id, live, msg.sender);
         if (seat.standing.unlocksAt == 0) live.members -= 1;
         bounty.live = live;
         uint96 amount = seat.standing.stake;
@@ -180,17 +158,18 @@ contract TrainingMarket is ITrainingMarket {
         Seat storage seat = bounty.seats[msg.sender];
         _requireRound(live, round);
         _requirePhase(bounty, live, Phase.Commit);
-        _requireActive(seat);
-        require(uint256(commitment) > uint256(OPENED), ErrorsLib.ReservedCommitment());
-        if (_standing(seat)) {
-            uint16 earlier = seat.standing.commitRound;
-            require(earlier != round, ErrorsLib.AlreadyCommitted());
-            revert ErrorsLib.UnopenedCommitment(earlier);
+        Provider memory standing = seat.standing;
+        require(standing.stake != 0 && standing.unlocksAt == 0, ErrorsLib.NotMember());
+        require(bytes31(commitment) > BountyLib.OPENED, ErrorsLib.ReservedCommitment());
+        if (seat.isCommitted()) {
+            require(standing.commitRound != round, ErrorsLib.AlreadyCommitted());
+            revert ErrorsLib.UnopenedCommitment(standing.commitRound);
         }
 
-        seat.commitment = commitment;
+        seat.commitment = bytes31(commitment);
+        seat.weight = bounty.weightOf(standing.stake);
         seat.standing.commitRound = round;
-        live.countCommit(bounty.terms, _time());
+        live.countCommit(bounty.terms, BountyLib.time());
         bounty.live = live;
 
         emit EventsLib.Committed(id, round, msg.sender, commitment);
@@ -202,33 +181,37 @@ contract TrainingMarket is ITrainingMarket {
     {
         (Bounty storage bounty, Live memory live) = _settled(id);
         Seat storage seat = bounty.seats[msg.sender];
+        (bytes31 commitment, uint8 weight) = (seat.commitment, seat.weight);
         bytes32 updateRoot = SumTreeLib.seal(treeTop, squaredNorm);
         Reveal storage slot = bounty.reveals[round][updateRoot];
         _requireRound(live, round);
         _requirePhase(bounty, live, Phase.Reveal);
+        require(squaredNorm <= live.squaredNormBound, ErrorsLib.NormOverBound(live.squaredNormBound));
         require(
-            seat.commitment
-                == keccak256(abi.encode(block.chainid, address(this), id, round, msg.sender, updateRoot, salt)),
-            ErrorsLib.WrongOpening(seat.commitment)
+            commitment
+                == bytes31(
+                    keccak256(abi.encode(block.chainid, address(this), id, round, msg.sender, updateRoot, salt))
+                ),
+            ErrorsLib.WrongOpening(commitment)
         );
-        require(squaredNorm <= bounty.terms.squaredNormBound, ErrorsLib.NormOverBound(bounty.terms.squaredNormBound));
-        require(slot.provider == address(0), ErrorsLib.DuplicateUpdate(slot.provider));
+        address earlier = slot.provider;
+        require(earlier == address(0), ErrorsLib.DuplicateUpdate(earlier));
 
-        Reveal memory shown = Reveal(msg.sender, squaredNorm, live.reveals, _weight(bounty.terms, seat), false);
-        bounty.reveals[round][updateRoot] = shown;
-        seat.commitment = OPENED;
-        live.countReveal(_time());
+        uint16 index = live.reveals;
+        (slot.provider, slot.squaredNorm, slot.index, slot.weight) = (msg.sender, squaredNorm, index, weight);
+        (seat.commitment, seat.weight) = (BountyLib.OPENED, 0);
+        live.countReveal(BountyLib.time());
         bounty.live = live;
 
-        emit EventsLib.Revealed(id, round, msg.sender, shown.index, cid, updateRoot, squaredNorm, shown.weight);
+        emit EventsLib.Revealed(id, round, msg.sender, index, cid, updateRoot, squaredNorm, weight);
     }
 
     /// @inheritdoc ITrainingMarket
     function forfeit(BountyId id, address account) external {
         (Bounty storage bounty, Live memory live) = _settled(id);
-        require(_forfeitDue(live, bounty.seats[account]), ErrorsLib.NothingToForfeit());
+        require(bounty.seats[account].isForfeitDue(live), ErrorsLib.NothingToForfeit());
 
-        _forfeit(id, bounty, live, account);
+        bounty.forfeitStake(id, live, account);
         bounty.live = live;
     }
 
@@ -246,7 +229,7 @@ contract TrainingMarket is ITrainingMarket {
 
         emit EventsLib.BondDeposited(id, msg.sender, amount);
 
-        _openWhenReady(id, bounty, live);
+        bounty.openWhenReady(id, live);
         bounty.live = live;
 
         _receive(bounty.token, amount);
@@ -257,7 +240,7 @@ contract TrainingMarket is ITrainingMarket {
         (Bounty storage bounty, Live memory live) = _settled(id);
         uint96 amount = bounty.bonds[msg.sender].amount;
         require(amount != 0, ErrorsLib.NotBonded(bounty.terms.bond));
-        uint32 freeAt = _bondFreeAt(bounty, live, msg.sender);
+        uint32 freeAt = bounty.bondFreeAt(live, msg.sender);
         require(block.timestamp >= freeAt, ErrorsLib.BondLocked(freeAt));
 
         delete bounty.bonds[msg.sender];
@@ -281,49 +264,43 @@ contract TrainingMarket is ITrainingMarket {
         require(bond.amount != 0, ErrorsLib.NotBonded(bounty.terms.bond));
         MergeLib.validate(newMerge, live.reveals, bounty.terms.share(round));
 
-        uint32 vestsAt = _time() + bounty.terms.challengeSeconds;
-        bytes32 record = MergeLib.recordHash(newMerge, msg.sender, live.mergedRound, live.reveals, live.memberCount);
-        bounty.merges[round] = MergeLib.mergeHash(newMerge.payoutRoot, vestsAt, record);
+        uint32 vestsAt = BountyLib.time() + bounty.terms.challengeSeconds;
+        bytes32 record = MergeLib.recordHash(newMerge, msg.sender, bounty.mergedRound, live.reveals, bounty.memberCount);
+        bounty.merges[round] = Merge(bytes28(newMerge.payoutRoot), vestsAt, record);
         bond.lockedUntil = vestsAt;
-        _allocate(bounty, newMerge.paid);
+        bounty.allocate(newMerge.paid);
 
-        _emitMerged(id, live, newMerge, vestsAt, record);
-
-        live.mergedRound = round;
-        live.lastVestsAt = vestsAt;
-        live.next(bounty.terms, _time());
-        _emitTurn(id, live);
+        (bounty.mergedRound, bounty.lastVestsAt) = (round, vestsAt);
+        _emitMerged(id, bounty, live, newMerge, vestsAt, record);
+        live.next(bounty.terms, BountyLib.time());
+        BountyLib.announce(id, live);
         bounty.live = live;
     }
 
     // --- money out ---
 
     /// @inheritdoc ITrainingMarket
-    function claim(
-        BountyId id,
-        uint16 round,
-        uint32 vestsAt,
-        bytes32 recordHash,
-        uint96 cumulative,
-        bytes32[] calldata proof
-    ) external {
+    function claim(BountyId id, uint16 round, uint96 cumulative, bytes32[] calldata proof) external {
         Bounty storage bounty = _bounties[id];
         Provider storage standing = bounty.seats[msg.sender].standing;
-        (uint96 claimed, uint16 index) = (standing.claimed, standing.index);
-        require(standing.commitRound != 0, ErrorsLib.NotMember());
+        (uint96 claimed, uint16 index, uint16 commitRound) = (standing.claimed, standing.index, standing.commitRound);
+        (IERC20 token, uint96 owed) = (bounty.token, bounty.owed);
+        Merge storage merged = bounty.merges[round];
+        (bytes28 payoutRoot, uint32 vestsAt) = (merged.payoutRoot, merged.vestsAt);
+        require(commitRound != 0, ErrorsLib.NotMember());
         require(block.timestamp >= vestsAt, ErrorsLib.NotVested(vestsAt));
-        bytes32 payoutRoot = ChunkTreeLib.climb(ChunkTreeLib.payoutLeaf(index, msg.sender, cumulative), index, proof);
-        require(MergeLib.mergeHash(payoutRoot, vestsAt, recordHash) == bounty.merges[round], ErrorsLib.WrongProof());
+        bytes32 root = ChunkTreeLib.climb(ChunkTreeLib.payoutLeaf(index, msg.sender, cumulative), index, proof);
+        require(bytes28(root) == payoutRoot, ErrorsLib.WrongProof());
         require(cumulative > claimed, ErrorsLib.NothingToClaim(claimed));
         uint96 amount = cumulative - claimed;
-        require(amount <= bounty.owed, ErrorsLib.NotOwed(bounty.owed));
+        require(amount <= owed, ErrorsLib.NotOwed(owed));
 
         standing.claimed = cumulative;
-        bounty.owed -= amount;
+        bounty.owed = owed - amount;
 
         emit EventsLib.Claimed(id, msg.sender, amount);
 
-        bounty.token.safeTransfer(msg.sender, amount);
+        token.safeTransfer(msg.sender, amount);
     }
 
     /// @inheritdoc ITrainingMarket
@@ -353,7 +330,7 @@ contract TrainingMarket is ITrainingMarket {
     function refund(BountyId id) external {
         (Bounty storage bounty, Live memory live) = _settled(id);
         _requirePhase(bounty, live, Phase.Ended);
-        require(block.timestamp >= live.lastVestsAt, ErrorsLib.NotVested(live.lastVestsAt));
+        require(block.timestamp >= bounty.lastVestsAt, ErrorsLib.NotVested(bounty.lastVestsAt));
         uint128 amount = bounty.free;
         require(amount != 0, ErrorsLib.NothingToRefund());
 
@@ -367,7 +344,7 @@ contract TrainingMarket is ITrainingMarket {
     // --- views ---
 
     /// @inheritdoc ITrainingMarket
-    function mergeHash(BountyId id, uint16 round) external view returns (bytes32) {
+    function mergeOf(BountyId id, uint16 round) external view returns (Merge memory) {
         return _bounties[id].merges[round];
     }
 
@@ -382,9 +359,10 @@ contract TrainingMarket is ITrainingMarket {
     }
 
     /// @inheritdoc ITrainingMarket
-    function clock(BountyId id) external view returns (Clock memory) {
+    function clock(BountyId id) external view returns (Clock memory present) {
         Bounty storage bounty = _bounties[id];
-        return _present(bounty).read(bounty.terms, block.timestamp);
+        present = bounty.present().read(bounty.terms, block.timestamp);
+        present.memberCount = bounty.memberCount;
     }
 
     /// @inheritdoc ITrainingMarket
@@ -399,7 +377,8 @@ contract TrainingMarket is ITrainingMarket {
 
     /// @inheritdoc ITrainingMarket
     function commitmentOf(BountyId id, address account) external view returns (bytes32) {
-        return _bounties[id].seats[account].commitment;
+        Seat storage seat = _bounties[id].seats[account];
+        return seat.isCommitted() ? bytes32(seat.commitment) : bytes32(0);
     }
 
     /// @inheritdoc ITrainingMarket
@@ -415,132 +394,23 @@ contract TrainingMarket is ITrainingMarket {
     /// @inheritdoc ITrainingMarket
     function bondOf(BountyId id, address account) external view returns (uint96 amount, uint32 lockedUntil) {
         Bounty storage bounty = _bounties[id];
-        return (bounty.bonds[account].amount, _bondFreeAt(bounty, _present(bounty), account));
+        return (bounty.bonds[account].amount, bounty.bondFreeAt(bounty.present(), account));
     }
 
-    // --- what time decides ---
+    // --- steps ---
 
-    /// @dev The bounty, after everything that time has decided was written down.
+    /// @dev The bounty and its counters, after everything that time has decided was written down.
     function _settled(BountyId id) private returns (Bounty storage bounty, Live memory live) {
         bounty = _bounties[id];
-        live = bounty.live;
-        require(live.status != Status.None, ErrorsLib.UnknownBounty(id));
-        (Turn turn, uint32 at) = live.due(bounty.terms, block.timestamp);
-        if (turn == Turn.None) return (bounty, live);
-        while (turn != Turn.None) {
-            if (turn != Turn.Expiry) _lapse(id, bounty, live, turn == Turn.Silence);
-            live.take(bounty.terms, turn, at);
-            _emitTurn(id, live);
-            (turn, at) = live.due(bounty.terms, block.timestamp);
-        }
-        bounty.live = live;
+        live = bounty.settle(id);
     }
 
-    function _present(Bounty storage bounty) private view returns (Live memory live) {
-        live = bounty.live;
-        live.advance(bounty.terms, block.timestamp);
-    }
-
-    /// @dev Divide the round's share, and a silent aggregator's bond, among the round's updates.
-    function _lapse(BountyId id, Bounty storage bounty, Live memory live, bool silent) private {
-        uint96 pool = bounty.terms.share(live.round);
-        if (silent) {
-            address aggregator = bounty.terms.aggregator;
-            uint96 bond = bounty.bonds[aggregator].amount;
-            delete bounty.bonds[aggregator];
-            bounty.free += bond;
-            pool += bond;
-            emit EventsLib.BondForfeited(id, aggregator, live.round, bond);
-        }
-        uint16 divisor = live.reveals < bounty.terms.minUpdates ? bounty.terms.minUpdates : live.reveals;
-        uint96 share = pool / divisor;
-        bounty.lapsed[live.round] = share;
-        _allocate(bounty, share * live.reveals);
-
-        emit EventsLib.Lapsed(id, live.round, live.reveals, share);
-    }
-
-    function _emitTurn(BountyId id, Live memory live) private {
-        if (live.status == Status.Ended) emit EventsLib.Ended(id, live.since);
-        else emit EventsLib.RoundOpened(id, live.round, live.since);
-    }
-
-    // --- membership ---
-
-    function _openWhenReady(BountyId id, Bounty storage bounty, Live memory live) private {
-        if (live.status != Status.Joining || live.members < bounty.terms.minUpdates) return;
-        if (bounty.bonds[bounty.terms.aggregator].amount == 0) return;
-        live.next(bounty.terms, _time());
-        _emitTurn(id, live);
-    }
-
-    function _endMembership(BountyId id, Bounty storage bounty, Live memory live, address account) private {
-        uint32 unlocksAt = live.status == Status.Joining ? _time() : _time() + bounty.terms.horizon();
-        bounty.seats[account].standing.unlocksAt = unlocksAt;
-        live.members -= 1;
-
-        emit EventsLib.Left(id, account, unlocksAt);
-
-        if (live.phase(bounty.terms, block.timestamp) == Phase.Commit) live.closeCommitsEarly(bounty.terms, _time());
-    }
-
-    /// @dev Move `terms.forfeit` from a stake to the owner's purse. Too little left to lose again ends the membership.
-    function _forfeit(BountyId id, Bounty storage bounty, Live memory live, address account) private {
-        Seat storage seat = bounty.seats[account];
-        uint96 amount = bounty.terms.forfeit;
-        uint96 left = seat.standing.stake - amount;
-        seat.commitment = OPENED;
-        seat.standing.stake = left;
-        bounty.free += amount;
-
-        emit EventsLib.StakeForfeited(id, account, seat.standing.commitRound, amount);
-
-        if (left < amount && seat.standing.unlocksAt == 0) _endMembership(id, bounty, live, account);
-    }
-
-    /// @dev Whether a commitment is still unopened although its reveal window is over.
-    function _forfeitDue(Live memory live, Seat storage seat) private view returns (bool) {
-        if (!_standing(seat)) return false;
-        if (seat.standing.commitRound != live.round) return true;
-        return live.revealEndsAt != 0 && block.timestamp >= live.revealEndsAt;
-    }
-
-    function _standing(Seat storage seat) private view returns (bool) {
-        return uint256(seat.commitment) > uint256(OPENED);
-    }
-
-    function _unlocksAt(Live memory live, Seat storage seat) private view returns (uint32 at) {
-        if (live.status == Status.Cancelled) return 0;
-        at = seat.standing.unlocksAt == 0 ? NEVER : seat.standing.unlocksAt;
-        if (live.status == Status.Ended && live.lastVestsAt < at) at = live.lastVestsAt;
-    }
-
-    function _bondFreeAt(Bounty storage bounty, Live memory live, address account) private view returns (uint32) {
-        if (account != bounty.terms.aggregator) return bounty.bonds[account].lockedUntil;
-        return live.status == Status.Running ? NEVER : live.lastVestsAt;
-    }
-
-    /// @dev A stake below `terms.stake` (after a forfeit) still weighs 1.
-    function _weight(Terms storage rules, Seat storage seat) private view returns (uint8) {
-        uint8 most = rules.maxWeight;
-        if (most == 1) return 1;
-        uint96 multiple = seat.standing.stake / rules.stake;
-        if (multiple == 0) return 1;
-        return multiple < most ? uint8(multiple) : most;
-    }
-
-    // --- money ---
-
-    function _allocate(Bounty storage bounty, uint96 amount) private {
-        bounty.free -= amount;
-        bounty.owed += amount;
-    }
-
+    /// @dev Take `amount` from the caller. Last in a call, so that nothing is recorded of a deposit that did not come.
     function _receive(IERC20 token, uint96 amount) private {
         uint256 expected = token.balanceOf(address(this)) + amount;
         token.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 present = token.balanceOf(address(this));
-        require(present == expected, ErrorsLib.WrongBalance(present, expected));
+        uint256 balance = token.balanceOf(address(this));
+        require(balance == expected, ErrorsLib.WrongBalance(balance, expected));
     }
 
     // --- checks ---
@@ -561,17 +431,14 @@ contract TrainingMarket is ITrainingMarket {
         require(live.round == round, ErrorsLib.WrongRound(live.round));
     }
 
-    function _requireActive(Seat storage seat) private view {
-        require(seat.standing.stake != 0 && seat.standing.unlocksAt == 0, ErrorsLib.NotMember());
-    }
-
-    function _time() private view returns (uint32) {
-        return uint32(block.timestamp);
-    }
-
-    function _emitMerged(BountyId id, Live memory live, MergeClaim calldata newMerge, uint32 vestsAt, bytes32 record)
-        private
-    {
+    function _emitMerged(
+        BountyId id,
+        Bounty storage bounty,
+        Live memory live,
+        MergeClaim calldata newMerge,
+        uint32 vestsAt,
+        bytes32 record
+    ) private {
         emit EventsLib.Merged(
             id,
             live.round,
@@ -584,7 +451,7 @@ contract TrainingMarket is ITrainingMarket {
             newMerge.rejected,
             newMerge.reasons,
             live.reveals,
-            live.memberCount,
+            bounty.memberCount,
             vestsAt,
             record
         );

@@ -35,7 +35,7 @@ enum Phase {
 }
 
 /// @notice What a bounty's owner fixes when posting. Nothing in it can change later.
-/// @dev The order is the storage layout: a reveal reads the third slot alone.
+/// @dev The order is the storage layout.
 struct Terms {
     // slot 0
     IERC20 token; // pot, stakes and bonds are paid in it
@@ -76,11 +76,9 @@ struct Live {
     uint32 commitEndsAt; // 0 until the quorum has committed
     uint32 revealEndsAt; // 0 until the quorum has committed
     uint16 members; // providers that have a stake and are not leaving
-    uint16 memberCount; // providers that ever joined
     uint16 commits;
     uint16 reveals;
-    uint16 mergedRound; // the latest merged round, 0 if none
-    uint32 lastVestsAt; // when the latest merge's payouts vest, 0 if none
+    uint64 squaredNormBound; // of the terms, again: a reveal then reads no terms
 }
 
 /// @notice What only a transaction can change; time moves a bounty within `Running` and to `Ended`.
@@ -113,6 +111,13 @@ struct MergeClaim {
     uint96 paid; // what this round adds to the payouts, <= the round's share
     uint256 rejected; // bit i set: the update with reveal index i is rejected
     bytes reasons; // one reason code (1 ..) a rejected update, by rising index
+}
+
+/// @notice What the chain keeps of a round's merge. Two slots, of which a claim reads the first.
+struct Merge {
+    bytes28 payoutRoot; // shortened: 112 bits against collisions; 0: no merge
+    uint32 vestsAt; // when its payouts can be claimed
+    bytes32 recordHash; // everything else, as emitted
 }
 
 /// @notice A provider's standing in one bounty. One slot.

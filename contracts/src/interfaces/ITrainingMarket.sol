@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {BountyId, Clock, MergeClaim, Provider, Reveal, Terms} from "../Types.sol";
+import {BountyId, Clock, Merge, MergeClaim, Provider, Reveal, Terms} from "../Types.sol";
 
 /// @title ITrainingMarket
 /// @notice Escrow and public record of federated training. No owner, no upgrade, no pause.
@@ -9,7 +9,8 @@ interface ITrainingMarket {
     // --- owner ---
 
     /// @notice Escrow `terms.pot` from the caller and open the bounty for joining.
-    /// @dev Warning: tokens that take a fee on transfer are refused; rebasing tokens are not supported.
+    /// @dev Warning: whoever controls the token controls all that is paid in it. A deposit that arrives short is
+    /// refused, so tokens with a fee on transfer don't work; rebasing tokens are not supported.
     function post(Terms calldata terms) external returns (BountyId bounty);
 
     /// @notice Return the pot to the owner. Only while `Joining`; stakes and the bond can then be withdrawn at once.
@@ -22,24 +23,30 @@ interface ITrainingMarket {
     /// @param multiaddr where the node's IPFS peer listens, <= 256 bytes; unverified text
     function join(BountyId bounty, uint96 stake, bytes32 encryptionKey, string calldata multiaddr) external;
 
-    /// @notice Stop being a member. A commit of the current round may still be revealed.
+    /// @notice Stop being a member. Refused while the caller's commit counts towards the quorum of a running commit
+    /// phase; once that is over it may leave and still reveal. The stake unlocks later; after the end there is no need to leave.
     function leave(BountyId bounty) external;
 
-    /// @notice Take the stake back, less what was forfeited, once nothing that the caller did can be challenged.
+    /// @notice Take the stake back, less what was forfeited, once nothing that the caller did can be challenged: when
+    /// the time given by leaving has come, or after the end when the last merge has vested, or after a cancellation.
+    /// @dev Earnings stay claimable. Who joins again keeps its index and what it has claimed.
     function withdrawStake(BountyId bounty) external;
 
     /// @notice Record `commitment` for `round`.
+    /// @dev Warning: its first 31 bytes are kept. It can't be taken back; unopened, it costs `terms.forfeit`.
     /// @param commitment keccak256(abi.encode(chainid, market, bounty, round, sender, updateRoot, salt))
     function commit(BountyId bounty, uint16 round, bytes32 commitment) external;
 
     /// @notice Open the caller's commitment of `round`.
     /// @param cid sha2-256 digest of the update file's CIDv0
-    /// @param treeTop hash of the update tree's top node; updateRoot = keccak256(abi.encodePacked(treeTop, uint128(squaredNorm)))
+    /// @param treeTop hash of the update tree's top node; the update root is its seal with the squared norm
+    /// @param squaredNorm squared L2 norm of the update in squared grid units, <= terms.squaredNormBound
     function reveal(BountyId bounty, uint16 round, bytes32 cid, bytes32 treeTop, uint64 squaredNorm, bytes32 salt)
         external;
 
-    /// @notice Take `terms.forfeit` from the stake of a provider that left a commitment unopened past its reveal window. Anyone may call.
-    /// @dev A provider with such a commitment can neither commit again nor withdraw before this was done.
+    /// @notice Take `terms.forfeit` from the stake of a provider that left a commitment unopened past its reveal
+    /// window, for the owner. A stake that is then smaller than `terms.forfeit` ends the membership. Anyone may call.
+    /// @dev A provider with such a commitment can't commit again before this was done; withdrawing does it first.
     function forfeit(BountyId bounty, address provider) external;
 
     // --- aggregators ---
@@ -47,45 +54,44 @@ interface ITrainingMarket {
     /// @notice Lock `terms.bond` as a party that may merge. The named aggregator must, before the first round opens.
     function depositBond(BountyId bounty) external;
 
-    /// @notice Take the bond back when no merge of the caller can be challenged and it has no duty left.
+    /// @notice Take the bond back when no merge of the caller can be challenged and it has no duty left. The named
+    /// aggregator's duty begins with the first round and ends with the bounty.
     function withdrawBond(BountyId bounty) external;
 
-    /// @notice Record the merge of `round`. See `MergeClaim`.
+    /// @notice Record the merge of `round`, which opens the next round or ends the bounty. See `MergeClaim`.
+    /// @dev Warning: the contract checks the merge's form, not its content. Its payouts vest `challengeSeconds` later.
     function merge(BountyId bounty, uint16 round, MergeClaim calldata claim) external;
 
     // --- money out ---
 
     /// @notice Pay the caller's vested earnings: its `cumulative` leaf less what it has taken.
     /// @param round the round whose payout tree is used, usually the latest vested one
-    /// @param vestsAt as emitted by that round's `Merged`
-    /// @param recordHash as emitted by that round's `Merged`
     /// @param proof siblings from the leaf up
-    function claim(
-        BountyId bounty,
-        uint16 round,
-        uint32 vestsAt,
-        bytes32 recordHash,
-        uint96 cumulative,
-        bytes32[] calldata proof
-    ) external;
+    function claim(BountyId bounty, uint16 round, uint96 cumulative, bytes32[] calldata proof) external;
 
-    /// @notice Pay the caller for an update revealed in a round that ended without a merge.
+    /// @notice Pay the caller for an update that it revealed in a round that ended without a merge.
     function claimLapsed(BountyId bounty, uint16 round, bytes32 updateRoot) external;
 
-    /// @notice Write down what time alone has decided (a lapsed round, an expiry). Anyone, any time; every other call does it too.
+    /// @notice Write down what time alone has decided (a lapsed round, an expiry). Anyone may call at any time; every
+    /// call that depends on it does it first.
     function settle(BountyId bounty) external;
 
-    /// @notice Return to the owner what no one can earn any more. After the end, when the last merge has vested. Anyone may call.
+    /// @notice Return to the owner what no one can earn any more. After the end, when the last merge has vested; again
+    /// if forfeits follow. Anyone may call.
     function refund(BountyId bounty) external;
 
     // --- views ---
 
+    /// @notice How many bounties were posted; also the latest id.
     function bountyCount() external view returns (uint256);
 
-    /// @notice Hash that stands for a merge: keccak256(abi.encode(payoutRoot, vestsAt, recordHash)); 0 where there is none.
-    function mergeHash(BountyId bounty, uint16 round) external view returns (bytes32);
+    /// @notice What is kept of a round's merge; zeros where there is none.
+    function mergeOf(BountyId bounty, uint16 round) external view returns (Merge memory);
 
+    /// @notice Who posted the bounty; 0 for an unknown one.
     function ownerOf(BountyId bounty) external view returns (address);
+
+    /// @notice What the owner fixed when posting; zeros for an unknown bounty.
     function terms(BountyId bounty) external view returns (Terms memory);
 
     /// @notice The bounty's clock as it stands at the current block's time, pending lapses and expiries included.
@@ -96,13 +102,19 @@ interface ITrainingMarket {
     /// @return free what nobody was allocated: future shares, leftovers and forfeits; the owner's in the end
     function money(BountyId bounty) external view returns (uint96 owed, uint128 free);
 
+    /// @notice An account's standing as of the last transaction.
     function provider(BountyId bounty, address account) external view returns (Provider memory);
+
+    /// @notice The first 31 bytes of the commitment that waits to be opened, then a zero byte; 0 where none waits.
     function commitmentOf(BountyId bounty, address account) external view returns (bytes32);
+
+    /// @notice A revealed update of a round; zeros where there is none.
     function revealOf(BountyId bounty, uint16 round, bytes32 updateRoot) external view returns (Reveal memory);
 
-    /// @notice What each revealed update of a lapsed round may take; 0 where the round has not lapsed.
+    /// @notice What each revealed update of a lapsed round may take; 0 where no lapse was written down.
     function lapsedShare(BountyId bounty, uint16 round) external view returns (uint96);
 
-    /// @notice A party's bond and the earliest time at which it is free.
+    /// @notice A party's bond as of the last transaction, and the time from which it can be withdrawn; the greatest
+    /// uint32 where no time frees it yet.
     function bondOf(BountyId bounty, address account) external view returns (uint96 amount, uint32 lockedUntil);
 }

@@ -24,14 +24,19 @@ library ChunkTreeLib {
     /// @dev The leaf commits to its index, so index bits above the proof's length need no check.
     function climb(bytes32 node, uint256 index, bytes32[] calldata siblings) internal pure returns (bytes32) {
         for (uint256 level = 0; level < siblings.length; ++level) {
-            node = (index >> level) & 1 == 0
-                ? Hashes.efficientKeccak256(node, siblings[level])
-                : Hashes.efficientKeccak256(siblings[level], node);
+            bytes32 sibling = siblings[level];
+            (bytes32 left, bytes32 right) = index & 1 == 0 ? (node, sibling) : (sibling, node);
+            node = Hashes.efficientKeccak256(left, right);
+            index >>= 1;
         }
         return node;
     }
 
-    function _twice(bytes32 hash) private pure returns (bytes32) {
-        return keccak256(abi.encodePacked(hash));
+    /// @dev In the scratch space: encoding would take new memory, which costs a claim 144 gas more.
+    function _twice(bytes32 hash) private pure returns (bytes32 twice) {
+        assembly ("memory-safe") {
+            mstore(0, hash)
+            twice := keccak256(0, 32)
+        }
     }
 }

@@ -18,52 +18,52 @@ library ClockLib {
     // --- what time decides ---
 
     /// @notice The turn that is due at `time` and the moment from which it is a fact.
-    function due(Live memory live, Terms storage terms, uint256 time) internal view returns (Turn turn, uint32 at) {
+    function due(Live memory live, Terms storage terms, uint256 time) internal view returns (Turn turn, uint32 moment) {
         if (live.status != Status.Running) return (Turn.None, 0);
         if (live.commitEndsAt == 0) {
-            (turn, at) = (Turn.Expiry, _patienceEnd(live, terms));
+            (turn, moment) = (Turn.Expiry, _patienceEnd(live, terms));
         } else if (time < live.revealEndsAt) {
             return (Turn.None, 0);
         } else if (live.reveals < terms.minUpdates) {
-            (turn, at) = (Turn.Lapse, live.revealEndsAt);
+            (turn, moment) = (Turn.Lapse, live.revealEndsAt);
         } else {
-            (turn, at) = (Turn.Silence, live.revealEndsAt + terms.mergeSeconds + terms.openMergeSeconds);
+            (turn, moment) = (Turn.Silence, live.revealEndsAt + terms.mergeSeconds + terms.openMergeSeconds);
         }
-        if (time < at) return (Turn.None, 0);
+        if (time < moment) return (Turn.None, 0);
     }
 
     /// @notice Take a turn that is due: a lapse opens the next round, everything else ends the bounty.
-    function take(Live memory live, Terms storage terms, Turn turn, uint32 at) internal view {
-        if (turn == Turn.Lapse) next(live, terms, at);
-        else end(live, at);
+    function take(Live memory live, Terms storage terms, Turn turn, uint32 moment) internal view {
+        if (turn == Turn.Lapse) next(live, terms, moment);
+        else end(live, moment);
     }
 
     /// @notice All turns up to `time`. At most two can be due: a lapse, then the next round's expiry.
     function advance(Live memory live, Terms storage terms, uint256 time) internal view {
-        (Turn turn, uint32 at) = due(live, terms, time);
+        (Turn turn, uint32 moment) = due(live, terms, time);
         while (turn != Turn.None) {
-            take(live, terms, turn, at);
-            (turn, at) = due(live, terms, time);
+            take(live, terms, turn, moment);
+            (turn, moment) = due(live, terms, time);
         }
     }
 
     // --- what transactions decide ---
 
     /// @notice Open the next round, or end the bounty after the last.
-    function next(Live memory live, Terms storage terms, uint32 at) internal view {
-        if (live.round == terms.rounds) return end(live, at);
+    function next(Live memory live, Terms storage terms, uint32 moment) internal view {
+        if (live.round == terms.rounds) return end(live, moment);
         live.status = Status.Running;
         live.round += 1;
-        live.since = at;
+        live.since = moment;
         live.commitEndsAt = 0;
         live.revealEndsAt = 0;
         live.commits = 0;
         live.reveals = 0;
     }
 
-    function end(Live memory live, uint32 at) internal pure {
+    function end(Live memory live, uint32 moment) internal pure {
         live.status = Status.Ended;
-        live.since = at;
+        live.since = moment;
     }
 
     /// @notice Count a commit. The one that completes the quorum fixes the end of the phase.
@@ -102,12 +102,11 @@ library ClockLib {
         return Phase.OpenMerge;
     }
 
-    /// @notice Counters that have been advanced to `time`, with the bounds of the present phase.
+    /// @notice Counters that have been advanced to `time`, with the bounds of the present phase. `memberCount` is left 0.
     function read(Live memory live, Terms storage terms, uint256 time) internal view returns (Clock memory clock) {
         clock.phase = phase(live, terms, time);
         clock.round = live.round;
         clock.members = live.members;
-        clock.memberCount = live.memberCount;
         clock.commits = live.commits;
         clock.reveals = live.reveals;
         clock.startedAt = live.since;
@@ -132,9 +131,9 @@ library ClockLib {
 
     // --- internal ---
 
-    function _closeCommits(Live memory live, Terms storage terms, uint32 at) private view {
-        live.commitEndsAt = at;
-        live.revealEndsAt = at + terms.revealSeconds;
+    function _closeCommits(Live memory live, Terms storage terms, uint32 moment) private view {
+        live.commitEndsAt = moment;
+        live.revealEndsAt = moment + terms.revealSeconds;
     }
 
     function _patienceEnd(Live memory live, Terms storage terms) private view returns (uint32) {

@@ -29,6 +29,7 @@ library ErrorsLib {
     error StakeTooSmall(uint96 least);
     error MultiaddrTooLong(uint256 length, uint256 longest);
     error TooManyMembers(uint256 most);
+    /// @notice The words 0 and 1, shortened to 31 bytes, stand for "nothing to open".
     error ReservedCommitment();
     error AlreadyCommitted();
     /// @notice A commitment of an earlier round was never opened; `forfeit` clears it.
@@ -38,7 +39,7 @@ library ErrorsLib {
     error NothingToForfeit();
     /// @notice `unlocksAt` is 0 for a member that has not left.
     error StakeLocked(uint32 unlocksAt);
-    error WrongOpening(bytes32 commitment);
+    error WrongOpening(bytes31 commitment);
     error NormOverBound(uint64 bound);
     error DuplicateUpdate(address provider);
 
@@ -51,7 +52,7 @@ library ErrorsLib {
     error NotAggregator(address aggregator);
     error RejectedOutOfRange(uint16 reveals);
     error ReasonsMismatch(uint256 rejected, uint256 reasons);
-    error EmptyReason(uint256 position);
+    error EmptyReason();
     error PaidOverShare(uint96 most);
 
     // --- money out ---

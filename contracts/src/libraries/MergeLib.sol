@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {MergeClaim} from "../Types.sol";
+import {BitsLib} from "./BitsLib.sol";
 import {ErrorsLib} from "./ErrorsLib.sol";
 
 /// @title MergeLib
@@ -11,16 +12,14 @@ library MergeLib {
     /// @dev Every revealed update is either accepted or rejected for a reason; nothing accepted, nothing paid.
     function validate(MergeClaim calldata claim, uint16 reveals, uint96 share) internal pure {
         require(claim.rejected >> reveals == 0, ErrorsLib.RejectedOutOfRange(reveals));
-        uint256 count = _countBits(claim.rejected);
+        uint256 count = BitsLib.countOnes(claim.rejected);
         require(claim.reasons.length == count, ErrorsLib.ReasonsMismatch(count, claim.reasons.length));
-        for (uint256 k = 0; k < count; ++k) {
-            require(claim.reasons[k] != 0, ErrorsLib.EmptyReason(k));
-        }
+        require(!BitsLib.hasZeroByte(claim.reasons), ErrorsLib.EmptyReason());
         if (count == reveals) share = 0;
         require(claim.paid <= share, ErrorsLib.PaidOverShare(share));
     }
 
-    /// @notice The hash of everything about a merge that a claimer need not show.
+    /// @notice The hash of everything about a merge that a claim does not need.
     function recordHash(
         MergeClaim calldata claim,
         address aggregator,
@@ -42,16 +41,5 @@ library MergeLib {
                 memberCount
             )
         );
-    }
-
-    /// @notice The one word that stands for a merge in storage.
-    function mergeHash(bytes32 payoutRoot, uint32 vestsAt, bytes32 record) internal pure returns (bytes32) {
-        return keccak256(abi.encode(payoutRoot, vestsAt, record));
-    }
-
-    function _countBits(uint256 bits) private pure returns (uint256 count) {
-        for (; bits != 0; bits &= bits - 1) {
-            ++count;
-        }
     }
 }

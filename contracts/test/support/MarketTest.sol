@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {DevToken} from "../../src/DevToken.sol";
+import {TrainingMarket} from "../../src/TrainingMarket.sol";
+import {BountyId, Clock, MergeClaim, MergeRule, Phase, PrivacyMode, RewardRule, Terms} from "../../src/Types.sol";
+import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
+import {MergeLib} from "../../src/libraries/MergeLib.sol";
+import {SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
+import {Test} from "./Test.sol";
+import {Trees} from "./Trees.sol";
+
+/// @notice A market, a token, people with money, and the steps of a bounty's life as one-line calls.
+abstract contract MarketTest is Test {
+    uint256 internal constant START = 1_750_000_000;
+    uint96 internal constant FORTUNE = 1e27;
+    uint64 internal constant NORM = 4_096;
+
+    TrainingMarket internal market;
+    IERC20 internal token;
+    BountyId internal id;
+
+    address internal owner = address(0x0A);
+    address internal aggregator = address(0x0B);
+    address internal rival = address(0x0C);
+
+    /// @dev What the latest merge emitted, as a claimer needs it.
+    uint32 internal vestsAt;
+    bytes32 internal recordHash;
+    bytes32[] internal leaves;
+
+    function setUp() public virtual {
+        vm.warp(START);
+        market = new TrainingMarket();
+        token = _newToken();
+        _fund(owner);
+        _fund(aggregator);
+        _fund(rival);
+    }
+
+    function _newToken() internal virtual returns (IERC20) {
+        return IERC20(address(new DevToken()));
+    }
+
+    // --- people ---
+
+    function _provider(uint256 k) internal pure returns (address) {
+        return address(uint160(0x1000 + k));
+    }
+
+    function _fund(address account) internal virtual {
+        DevToken(address(token)).mint(account, FORTUNE);
+        vm.prank(account);
+        token.approve(address(market), type(uint256).max);
+    }
+
+    // --- terms ---
+
+    function _terms() internal view virtual returns (Terms memory) {
+        return Terms({
+            token: token,
+            pot: 10_000e18 + 7,
+            aggregator: aggregator,
+            bond: 500e18,
+            stake: 100e18,
+            squaredNormBound: 1 << 40,
+            rounds: 3,
+            minUpdates: 2,
+            maxUpdates: 8,
+            mergeRule: MergeRule.Mean,
+            rewardRule: RewardRule.Equal,
+            maxWeight: 1,
+            privacy: PrivacyMode.Open,
+            forfeit: 30e18,
+            commitSeconds: 60,
+            revealSeconds: 30,
+            mergeSeconds: 40,
+            openMergeSeconds: 50,
+            challengeSeconds: 100,
+            patience: 3,
+            chunks: 8,
+            manifest: keccak256("manifest"),
+            stateRoot: keccak256("state 0"),
+            mergeParameters: bytes32(uint256(65_536))
+        });
+    }
+
+    // --- steps ---
+
+    function _post(Terms memory terms) internal {
+        vm.prank(owner);
+        id = market.post(terms);
+    }
+
+    function _join(uint256 k) internal {
+        _join(k, _terms().stake);
+    }
+
+    function _join(uint256 k, uint96 stake) internal {
+        if (token.balanceOf(_provider(k)) == 0) _fund(_provider(k));
+        vm.prank(_provider(k));
+        market.join(id, stake, bytes32(k + 1), "/ip4/127.0.0.1/tcp/4001");
+    }
+
+    function _bond(address account) internal {
+        vm.prank(account);
+        market.depositBond(id);
+    }
+
+    /// @dev A posted bounty with `count` members in its first commit phase.
+    function _open(Terms memory terms, uint256 count) internal {
+        _post(terms);
+        for (uint256 k = 0; k < count; ++k) {
+            _join(k);
+        }
+        _bond(aggregator);
+    }
+
+    function _open(uint256 count) internal {
+        _open(_terms(), count);
+    }
+
+    function _commit(uint256 k) internal {
+        uint16 round = _round();
+        bytes32 commitment = _commitment(k, round);
+        vm.prank(_provider(k));
+        market.commit(id, round, commitment);
+    }
+
+    function _reveal(uint256 k) internal {
+        uint16 round = _round();
+        vm.prank(_provider(k));
+        market.reveal(id, round, _cid(k, round), _treeTop(k, round), NORM, _salt(k, round));
+    }
+
+    /// @dev Commits and reveals of providers 0 .. count - 1, then to the merge phase.
+    function _updates(uint256 count) internal {
+        for (uint256 k = 0; k < count; ++k) {
+            _commit(k);
+        }
+        _warpTo(Phase.Reveal);
+        for (uint256 k = 0; k < count; ++k) {
+            _reveal(k);
+        }
+        _warpTo(Phase.Merge);
+    }
+
+    /// @dev Merge the present round with the payout tree in `leaves`.
+    function _merge(address account, uint96 paid) internal {
+        _merge(account, _claimOf(paid, 0, ""));
+    }
+
+    function _merge(address account, MergeClaim memory newMerge) internal {
+        uint16 round = _round();
+        (vestsAt, recordHash) = (_now() + _terms().challengeSeconds, _recordHash(account, newMerge));
+        vm.prank(account);
+        market.merge(id, round, newMerge);
+    }
+
+    function _claim(uint256 k, uint16 round, uint96 cumulative) internal {
+        bytes32[] memory proof = Trees.proof(leaves, k);
+        vm.prank(_provider(k));
+        market.claim(id, round, cumulative, proof);
+    }
+
+    /// @dev Wait until time alone has brought the bounty to `phase`.
+    function _warpTo(Phase phase) internal {
+        for (uint256 k = 0; k < 8 && _clock().phase != phase; ++k) {
+            vm.warp(_clock().endsAt);
+        }
+        assertEq(uint256(_clock().phase), uint256(phase), "phase");
+    }
+
+    // --- what people would show ---
+
+    function _treeTop(uint256 k, uint16 round) internal pure returns (bytes32) {
+        return keccak256(abi.encode("top", k, round));
+    }
+
+    function _updateRoot(uint256 k, uint16 round) internal pure returns (bytes32) {
+        return SumTreeLib.seal(_treeTop(k, round), NORM);
+    }
+
+    function _cid(uint256 k, uint16 round) internal pure returns (bytes32) {
+        return keccak256(abi.encode("cid", k, round));
+    }
+
+    function _salt(uint256 k, uint16 round) internal pure returns (bytes32) {
+        return keccak256(abi.encode("salt", k, round));
+    }
+
+    function _commitment(uint256 k, uint16 round) internal view returns (bytes32) {
+        return _commitment(_provider(k), round, _updateRoot(k, round), _salt(k, round));
+    }
+
+    function _commitment(address account, uint16 round, bytes32 updateRoot, bytes32 salt)
+        internal
+        view
+        returns (bytes32)
+    {
+        return keccak256(abi.encode(block.chainid, address(market), id, round, account, updateRoot, salt));
+    }
+
+    /// @dev A payout tree in which provider k has `cumulative[k]`.
+    function _setPayouts(uint96[] memory cumulative) internal {
+        delete leaves;
+        for (uint32 k = 0; k < cumulative.length; ++k) {
+            leaves.push(ChunkTreeLib.payoutLeaf(k, _provider(k), cumulative[k]));
+        }
+    }
+
+    /// @dev A payout tree in which each of `count` providers has `cumulative`.
+    function _setEqualPayouts(uint256 count, uint96 cumulative) internal {
+        uint96[] memory all = new uint96[](count);
+        for (uint256 k = 0; k < count; ++k) {
+            all[k] = cumulative;
+        }
+        _setPayouts(all);
+    }
+
+    function _claimOf(uint96 paid, uint256 rejected, bytes memory reasons) internal view returns (MergeClaim memory) {
+        return MergeClaim({
+            stateRoot: keccak256("state"),
+            stateCid: keccak256("state cid"),
+            reportCid: keccak256("report cid"),
+            payoutRoot: leaves.length == 0 ? keccak256("payouts") : Trees.root(leaves),
+            paid: paid,
+            rejected: rejected,
+            reasons: reasons
+        });
+    }
+
+    /// @dev Written out again, so that the library is tested against docs/PROTOCOL.md and not against itself.
+    function _recordHash(address account, MergeClaim memory newMerge) internal view returns (bytes32) {
+        Clock memory clock = _clock();
+        return keccak256(
+            abi.encode(
+                account,
+                uint256(_mergedRound()),
+                newMerge.stateRoot,
+                newMerge.stateCid,
+                newMerge.reportCid,
+                uint256(newMerge.paid),
+                newMerge.rejected,
+                keccak256(newMerge.reasons),
+                uint256(clock.reveals),
+                uint256(clock.memberCount)
+            )
+        );
+    }
+
+    /// @dev The latest round with a merge.
+    function _mergedRound() internal view returns (uint16 round) {
+        for (round = _round(); round > 0 && market.mergeOf(id, round).vestsAt == 0; --round) {}
+    }
+
+    // --- reading ---
+
+    function _clock() internal view returns (Clock memory) {
+        return market.clock(id);
+    }
+
+    function _round() internal view returns (uint16) {
+        return market.clock(id).round;
+    }
+
+    function _now() internal view returns (uint32) {
+        return uint32(this.time());
+    }
+
+    function _share(uint16 round) internal view returns (uint96) {
+        (uint256 pot, uint256 rounds) = (_terms().pot, _terms().rounds);
+        return uint96(pot * round / rounds - pot * (round - 1) / rounds);
+    }
+
+    function _assertPhase(Phase phase, uint16 round) internal view {
+        assertEq(uint256(_clock().phase), uint256(phase), "phase");
+        assertEq(_clock().round, round, "round");
+    }
+
+    function _assertMoney(uint256 owed, uint256 free) internal view {
+        (uint96 nowOwed, uint128 nowFree) = market.money(id);
+        assertEq(nowOwed, owed, "owed");
+        assertEq(nowFree, free, "free");
+    }
+}
