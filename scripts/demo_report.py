@@ -140,7 +140,9 @@ def draw(result: Outcome, providers: Sequence[str], out: Path) -> None:
     axes.set(title="Accuracy on the held-out digits", xlabel="merged rounds", ylabel="accuracy", ylim=(0, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.axhline(0.93, color="#999999", linestyle="--", linewidth=1)
-    axes.annotate(f"{accuracy[-1]:.3f}", (len(accuracy) - 1, accuracy[-1]), xytext=(0, -16), textcoords="offset points")
+    axes.annotate(
+        f"{accuracy[-1]:.3f}", (len(accuracy) - 1, accuracy[-1]), xytext=(-14, -18), textcoords="offset points"
+    )
     axes.grid(alpha=0.3)
     figure.savefig(out / "accuracy.png", dpi=150)
     plt.close(figure)

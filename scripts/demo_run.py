@@ -35,6 +35,12 @@ from scripts.demo_report import closing_table, draw, live_table, outcome
 PASSWORD = "only for the demo"  # noqa: S105 - protects throw-away keys
 TOKEN = 10**18
 console = Console(stderr=True)
+started = time.monotonic()
+
+
+def say(text: str) -> None:
+    """Tell how far the demo is, with the seconds since its start."""
+    console.print(f"[dim]{time.monotonic() - started:5.1f} s[/dim]  {text}", soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,6 @@ class Role:
 def main() -> int:
     options = parse_options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    started = time.monotonic()
     try:
         with TemporaryDirectory(prefix="fedbounty-demo-") as folder, contextlib.ExitStack() as stack:
             result = run(options, Path(folder), stack)
@@ -102,29 +107,33 @@ def parse_options() -> Options:
 def run(options: Options, folder: Path, stack: contextlib.ExitStack) -> dict[str, Any]:
     options.out.mkdir(parents=True, exist_ok=True)
     stage = open_stage(folder, stack)
-    console.print(f"devnet at {stage.rpc_url}, market {stage.deployed.market}")
+    say(f"devnet at {stage.rpc_url}, market {stage.deployed.market}")
     owner = add_role(stage, "owner", stage.hub)
+    say("packaging the model and splitting the data")
     build_package(folder / "package")
     split = split_data(folder / "data", options.providers, alpha=0.5, seed=options.seed)
     split.holdout.rename(folder / "package" / "holdout.npz")
     aggregator = add_role(stage, "aggregator", stage.hub)
+    say(f"starting {options.providers + 1} more IPFS nodes")
     nodes = [stack.enter_context(start_ipfs(folder / f"ipfs-{i}")) for i in range(options.providers + 1)]
     providers = [add_role(stage, f"provider-{i}", nodes[i]) for i in range(options.providers)]
     auditor = add_role(stage, "auditor", nodes[-1])
+    say("posting the bounty")
     bounty = post_bounty(owner, folder / "package", aggregator, options)
-    console.print(f"bounty {bounty} is posted; starting {options.providers} providers and the aggregator")
+    say(f"bounty {bounty} is posted; starting {options.providers} providers and the aggregator")
     processes = [stack.enter_context(spawned(aggregator, options.out, "aggregate", str(bounty), "--yes"))]
     for role, data in zip(providers, split.providers, strict=True):
         command = ("provide", str(bounty), "--data", str(data), "--yes")
         processes.append(stack.enter_context(spawned(role, options.out, *command)))
     market = Market(stage.chain, stage.deployed.market)
     watch(market, bounty, processes, stack, options)
-    console.print("auditing from the chain and a fresh IPFS node")
+    say("auditing from the chain and a fresh IPFS node")
     report = audit(auditor, bounty)
+    say(f"the audit says: {report['verdict']}")
     result = outcome(market, bounty, report)
     console.print(closing_table(result, [role.address for role in providers]))
     draw(result, [role.address for role in providers], options.out)
-    console.print(f"pictures and logs are in {options.out.resolve()}")
+    say(f"pictures and logs are in {options.out.resolve()}")
     return result.summary()
 
 
