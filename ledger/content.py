@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import monotonic
 from typing import IO, Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -29,6 +28,7 @@ from ledger.errors import (
     ContentUnavailable,
     ContentUnreachable,
 )
+from ledger.multiaddr import check_multiaddr, endpoint_multiaddr
 from ledger.unixfs import CHUNK_BYTES, digest_of, digest_of_file
 
 with warnings.catch_warnings():
@@ -42,14 +42,9 @@ T = TypeVar("T")
 CALL_SECONDS = 30.0
 """Time limit of a call that needs nobody else's help."""
 ATTEMPTS = 3
-MAX_MULTIADDR = 256
 
 _IMPORT_SETTING = {"chunker": "size-262144", "cid-version": 0, "raw-leaves": "false", "pin": "true"}
 _MALFORMED = re.compile(r"not a (file|block|dag-pb|UnixFS)|is a directory|protobuf|proto:|wire type|unrecognized", re.I)
-_MULTIADDR = re.compile(
-    r"/(ip4/[0-9.]{7,15}|ip6/[0-9a-fA-F:]{2,39}|dns[46]?/[A-Za-z0-9.-]{1,200})"
-    r"/(tcp|udp)/[0-9]{1,5}(/quic|/quic-v1|/ws|/wss)?/(p2p|ipfs)/[1-9A-HJ-NP-Za-km-z]{32,64}"
-)
 
 
 class _Http(ClientSync):  # type: ignore[misc]
@@ -73,8 +68,8 @@ class ContentStore:
         self.api = api
         self._cache = cache
         try:
-            self._client: Any = ipfshttpclient.Client(_client_address(api))
-            self._client._client = _Http(_client_address(api), "api/v0", timeout=CALL_SECONDS)
+            self._client: Any = ipfshttpclient.Client(endpoint_multiaddr(api))
+            self._client._client = _Http(endpoint_multiaddr(api), "api/v0", timeout=CALL_SECONDS)
         except (ipfs.AddressError, ValueError) as error:
             raise BadInput(f"{api!r} is not the address of an IPFS endpoint, such as http://127.0.0.1:5001.") from error
 
@@ -130,11 +125,16 @@ class ContentStore:
         Raises: ContentUnavailable, ContentMismatch if it is not a file.
         """
         path, opts = f"/ipfs/{to_cid(digest)}", {"timeout": _duration(timeout_s)}
+
+        def stat() -> tuple[object, object]:
+            answer = self._client.files.stat(path, opts=dict(opts), timeout=_wait(timeout_s))
+            return answer["Type"], answer["Size"]
+
         with self._serving(digest, timeout_s):
-            answer = self._call(lambda: self._client.files.stat(path, opts=dict(opts), timeout=_wait(timeout_s)))
-        if answer.get("Type") != "file" or not isinstance(answer.get("Size"), int):
+            kind, size = self._call(stat)
+        if kind != "file" or not isinstance(size, int):
             raise ContentMismatch(to_cid(digest), "it is not a file")
-        return int(answer["Size"])
+        return size
 
     def pin(self, digest: Digest, timeout_s: float = CALL_SECONDS) -> None:
         """Keep the file on the endpoint, fetching what of it is not there.
@@ -155,8 +155,8 @@ class ContentStore:
 
     def pinned(self) -> set[Digest]:
         """Return the files that the endpoint was told to keep."""
-        keys = self._ask(lambda: self._client.pin.ls(type="recursive")).get("Keys") or {}
-        return {from_cid(cid) for cid in keys if cid.startswith("Qm")}
+        cids = self._ask(lambda: [str(cid) for cid in self._client.pin.ls(type="recursive")["Keys"] or ()])
+        return {from_cid(cid) for cid in cids if cid.startswith("Qm")}
 
     def connect_peer(self, multiaddr: str, timeout_s: float = CALL_SECONDS) -> None:
         """Connect the endpoint to a peer.
@@ -172,15 +172,15 @@ class ContentStore:
 
     def addresses(self) -> list[str]:
         """List the multiaddresses at which others reach the endpoint's node."""
-        return [str(address) for address in self._ask(lambda: self._client.id()).get("Addresses") or []]
+        return self._ask(lambda: [str(address) for address in self._client.id()["Addresses"] or ()])
 
     def peers(self) -> list[str]:
         """List the peer ids that the endpoint's node is connected to."""
-        return [str(peer["Peer"]) for peer in self._ask(lambda: self._client.swarm.peers()).get("Peers") or []]
+        return self._ask(lambda: [str(peer["Peer"]) for peer in self._client.swarm.peers()["Peers"] or ()])
 
     def version(self) -> str:
         """Return the endpoint's version: the cheapest way to learn whether it answers."""
-        return str(self._ask(lambda: self._client.version())["Version"])
+        return self._ask(lambda: str(self._client.version()["Version"]))
 
     def _download(self, digest: Digest, max_bytes: int, timeout_s: float) -> Iterator[bytes]:
         """Yield the file, never more than `max_bytes`, for no longer than `timeout_s`."""
@@ -252,31 +252,8 @@ class ContentStore:
             raise
         except ipfs.StatusError as error:
             raise ContentUnreachable(self.api, f"it is no Kubo RPC interface: {error}") from error
-        except (ipfs.Error, AssertionError, KeyError, TypeError) as error:
+        except (ipfs.Error, AssertionError, AttributeError, KeyError, TypeError) as error:
             raise ContentUnreachable(self.api, _cause(error)) from error
-
-
-def check_multiaddr(text: str) -> str:
-    """Return `text` if it is the multiaddress of an IPFS node: a host, a port, a peer id, and nothing else.
-
-    Raises: BadInput
-    """
-    if len(text) > MAX_MULTIADDR or not _MULTIADDR.fullmatch(text):
-        raise BadInput(f"{text[:100]!r} is not an IPFS node's address, such as /ip4/10.0.0.1/tcp/4001/p2p/12D3Koo…")
-    return text
-
-
-def _client_address(api: str) -> str:
-    """Turn `http://host:port` into the multiaddress that the client library wants."""
-    if api.startswith("/"):
-        return api
-    parts = urlsplit(api)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query:
-        raise ValueError(api)
-    host = parts.hostname
-    kind = "ip6" if ":" in host else "ip4" if re.fullmatch(r"[0-9.]+", host) else "dns"
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"/{kind}/{host}/tcp/{port}/{parts.scheme}"
 
 
 def _stream(data: bytes | Path) -> Iterator[bytes]:

@@ -24,6 +24,9 @@ from ledger.kubo.routes import Rpc
 
 PARENT_CHECK_S = 0.5
 REDIAL_S = 3.0
+LOG = "node.log"
+"""What the library writes to standard error, its last words before a crash included."""
+LIBRARY_LOG = "kubo.log"
 MAX_LOG_BYTES = 4 << 20
 
 
@@ -31,10 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the node; the exit code is 0 after an orderly stop."""
     options = _parser().parse_args(arguments)
     repo: Path = options.repo
-    repo.mkdir(parents=True, exist_ok=True, mode=0o700)
     complain = os.fdopen(os.dup(2), "w", buffering=1)
     try:
-        quieten(repo / "node.log")
+        repo.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chdir(repo)  # the library writes its log into the working directory
+        quieten(Path(LOG))
         return asyncio.run(_serve(options))
     except FedbountyError as error:
         complain.write(f"{error}\n")
@@ -56,7 +60,7 @@ async def _serve(options: argparse.Namespace) -> int:
             rpc.application(), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2
         )
     )
-    watch = asyncio.create_task(_watch(server, options.parent_pid, options.repo / "node.log"))
+    watch = asyncio.create_task(_watch(server, options.parent_pid))
     peers = asyncio.create_task(_keep_peers(node))
     _announce(listener, node, options.ready_file)
     await server.serve(sockets=[listener])
@@ -86,12 +90,13 @@ def _announce(listener: socket.socket, node: KuboNode, ready_file: Path | None) 
         temporary.replace(ready_file)
 
 
-async def _watch(server: uvicorn.Server, parent: int | None, log: Path) -> None:
-    """Stop with the parent, and keep the library's log short."""
+async def _watch(server: uvicorn.Server, parent: int | None) -> None:
+    """Stop with the parent, and keep the library's logs short."""
     while not server.should_exit:
         await asyncio.sleep(PARENT_CHECK_S)
-        if log.stat().st_size > MAX_LOG_BYTES:
-            os.truncate(log, 0)
+        for log in (Path(LOG), Path(LIBRARY_LOG)):
+            if log.exists() and log.stat().st_size > MAX_LOG_BYTES:
+                os.truncate(log, 0)
         if parent is not None and os.getppid() != parent:
             server.should_exit = True
 
@@ -105,12 +110,16 @@ async def _keep_peers(node: KuboNode) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ledger.kubo", description="Run the embedded IPFS node.")
-    parser.add_argument("--repo", type=Path, required=True, help="the repository's folder, made if it is not there")
+    parser.add_argument("--repo", type=_folder, required=True, help="the repository's folder, made if it is not there")
     parser.add_argument("--api", default="127.0.0.1:0", help="address of the RPC interface; port 0 takes a free one")
     parser.add_argument("--listen", default="127.0.0.1", help="IPv4 address on which other nodes may connect")
-    parser.add_argument("--ready-file", type=Path, help="where to write the actual addresses")
+    parser.add_argument("--ready-file", type=_folder, help="where to write the actual addresses")
     parser.add_argument("--parent-pid", type=int, help="stop when this process is no longer the parent")
     return parser
+
+
+def _folder(text: str) -> Path:
+    return Path(text).resolve()
 
 
 if __name__ == "__main__":
