@@ -85,6 +85,7 @@ class Market:
         return Provider(*self._call("provider", bounty, account, at=at))
 
     def commitment(self, bounty: BountyId, account: Address, at: Block | None = None) -> Hash32:
+        """The first 31 bytes of the commitment that waits to be opened, then a zero byte; all zero if none does."""
         return Hash32(self._call("commitmentOf", bounty, account, at=at))
 
     def lapsed_share(self, bounty: BountyId, round_number: int, at: Block | None = None) -> Wei:
@@ -180,8 +181,7 @@ class MarketWriter:
 
     def claim(self, bounty: BountyId, merged: Merged, cumulative: Wei, proof: Sequence[Hash32]) -> Receipt:
         """Claim the pay that has vested with `merged`."""
-        arguments = (merged.round, merged.vests_at, merged.record_hash, cumulative, list(proof))
-        return self._send(f"claim pay of bounty {bounty}", "claim", bounty, *arguments)
+        return self._send(f"claim pay of bounty {bounty}", "claim", bounty, merged.round, cumulative, list(proof))
 
     def claim_lapsed(self, bounty: BountyId, round_number: int, update_root: Hash32) -> Receipt:
         action = f"claim the share of lapsed round {round_number} of bounty {bounty}"

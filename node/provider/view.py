@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from incentives.payouts import cumulative_payouts
 from ledger.history import BountyHistory, build_history
-from ledger.keccak import Hash32
+from ledger.keccak import ZERO_HASH
 from ledger.market import Market
 from ledger.records import Address, BountyId, Terms, Timestamp, Wei
 from node.journal import Journal, Scope
 from node.provider.decisions import ProviderView
-
-_CLOSED = (Hash32(bytes(32)), Hash32((1).to_bytes(32, "big")))
-"""What the contract keeps where no commitment waits to be opened."""
 
 
 def observe(market: Market, bounty: BountyId, terms: Terms, account: Address, journal: Journal | None) -> ProviderView:
@@ -27,7 +24,7 @@ def observe(market: Market, bounty: BountyId, terms: Terms, account: Address, jo
         terms=terms,
         clock=clock,
         standing=market.provider(bounty, account, at=block),
-        open_commitment=None if kept in _CLOSED else kept,
+        open_commitment=None if kept == ZERO_HASH else kept,
         history=history,
         made=journal.made(scope, clock.round) if journal else None,
         vested_total=vested_total(history, account, block.timestamp),
