@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {MergeClaim, Phase, RewardRule, Terms} from "../src/Types.sol";
+import {Phase, RewardRule} from "../src/Types.sol";
 import {MarketTest} from "./support/MarketTest.sol";
 
 /// @notice What transactions cost at most, base fee and calldata included: each call is its own transaction here.
@@ -15,17 +15,6 @@ contract GasTest is MarketTest {
 
     /// @dev Shown with -vvvv.
     event Measured(string what, uint256 gas);
-
-    Terms private _rules;
-
-    function setUp() public override {
-        super.setUp();
-        _rules = super._terms();
-    }
-
-    function _terms() internal view override returns (Terms memory) {
-        return _rules;
-    }
 
     function test_commit__whoeverCommits__costsAtMost55k() public {
         _open(6);
@@ -60,7 +49,7 @@ contract GasTest is MarketTest {
     }
 
     function test_reveal__whenStakesWeigh__costsAtMost65k() public {
-        (_rules.rewardRule, _rules.maxWeight) = (RewardRule.Stake, 255);
+        (rules.rewardRule, rules.maxWeight) = (RewardRule.Stake, 255);
         _measureReveals();
     }
 
@@ -95,7 +84,7 @@ contract GasTest is MarketTest {
     }
 
     function _measureMerges(uint16 updates, uint256 rejections) private {
-        (_rules.minUpdates, _rules.maxUpdates) = (1, 256);
+        (rules.minUpdates, rules.maxUpdates) = (1, 256);
         (bytes memory reasons, uint256 rejected) = _rejections(rejections);
         _open(updates);
         for (uint16 round = 1; round <= 3; ++round) {
@@ -137,7 +126,7 @@ contract GasTest is MarketTest {
     }
 
     function test_claim__afterManyRounds__costsTheSame() public {
-        _rules.rounds = 60;
+        rules.rounds = 60;
         _open(2);
         for (uint16 round = 1; round <= 60; ++round) {
             _updates(2);

@@ -4,7 +4,17 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {DevToken} from "../../src/DevToken.sol";
 import {TrainingMarket} from "../../src/TrainingMarket.sol";
-import {BountyId, Clock, MergeClaim, MergeRule, Phase, PrivacyMode, RewardRule, Terms} from "../../src/Types.sol";
+import {
+    BountyId,
+    Clock,
+    MergeClaim,
+    MergeRule,
+    Phase,
+    PrivacyMode,
+    Provider,
+    RewardRule,
+    Terms
+} from "../../src/Types.sol";
 import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
 import {MergeLib} from "../../src/libraries/MergeLib.sol";
 import {SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
@@ -21,6 +31,9 @@ abstract contract MarketTest is Test {
     IERC20 internal token;
     BountyId internal id;
 
+    /// @dev What is posted; tests change it before.
+    Terms internal rules;
+
     address internal owner = address(0x0A);
     address internal aggregator = address(0x0B);
     address internal rival = address(0x0C);
@@ -30,10 +43,13 @@ abstract contract MarketTest is Test {
     bytes32 internal recordHash;
     bytes32[] internal leaves;
 
+    bytes private _refusal;
+
     function setUp() public virtual {
         vm.warp(START);
         market = new TrainingMarket();
         token = _newToken();
+        rules = _usualTerms();
         _fund(owner);
         _fund(aggregator);
         _fund(rival);
@@ -57,7 +73,7 @@ abstract contract MarketTest is Test {
 
     // --- terms ---
 
-    function _terms() internal view virtual returns (Terms memory) {
+    function _usualTerms() internal view returns (Terms memory) {
         return Terms({
             token: token,
             pot: 10_000e18 + 7,
@@ -88,23 +104,84 @@ abstract contract MarketTest is Test {
 
     // --- steps ---
 
+    /// @dev The next step must be refused with `refusal`.
+    function _refused(bytes memory refusal) internal {
+        _refusal = refusal;
+    }
+
+    /// @dev The next step must be refused with an error without arguments.
+    function _refused(bytes4 selector) internal {
+        _refusal = abi.encodePacked(selector);
+    }
+
+    /// @dev The next call to the market comes from `account`.
+    function _as(address account) internal {
+        if (_refusal.length != 0) vm.expectRevert(_refusal);
+        delete _refusal;
+        vm.prank(account);
+    }
+
+    function _post() internal {
+        _post(rules);
+    }
+
     function _post(Terms memory terms) internal {
-        vm.prank(owner);
+        _as(owner);
         id = market.post(terms);
     }
 
     function _join(uint256 k) internal {
-        _join(k, _terms().stake);
+        _join(k, rules.stake);
     }
 
     function _join(uint256 k, uint96 stake) internal {
         if (token.balanceOf(_provider(k)) == 0) _fund(_provider(k));
-        vm.prank(_provider(k));
+        _as(_provider(k));
         market.join(id, stake, bytes32(k + 1), "/ip4/127.0.0.1/tcp/4001");
     }
 
+    function _leave(uint256 k) internal {
+        _as(_provider(k));
+        market.leave(id);
+    }
+
+    function _withdraw(uint256 k) internal {
+        _as(_provider(k));
+        market.withdrawStake(id);
+    }
+
+    function _forfeit(uint256 k) internal {
+        _as(rival);
+        market.forfeit(id, _provider(k));
+    }
+
+    function _withdrawBond(address account) internal {
+        _as(account);
+        market.withdrawBond(id);
+    }
+
+    function _cancel() internal {
+        _as(owner);
+        market.cancel(id);
+    }
+
+    function _settle() internal {
+        _as(rival);
+        market.settle(id);
+    }
+
+    function _refund() internal {
+        _as(rival);
+        market.refund(id);
+    }
+
+    function _claimLapsed(uint256 k, uint16 round) internal {
+        _as(_provider(k));
+        market.claimLapsed(id, round, _updateRoot(k, round));
+    }
+
     function _bond(address account) internal {
-        vm.prank(account);
+        _as(account);
         market.depositBond(id);
     }
 
@@ -118,19 +195,19 @@ abstract contract MarketTest is Test {
     }
 
     function _open(uint256 count) internal {
-        _open(_terms(), count);
+        _open(rules, count);
     }
 
     function _commit(uint256 k) internal {
         uint16 round = _round();
         bytes32 commitment = _commitment(k, round);
-        vm.prank(_provider(k));
+        _as(_provider(k));
         market.commit(id, round, commitment);
     }
 
     function _reveal(uint256 k) internal {
         uint16 round = _round();
-        vm.prank(_provider(k));
+        _as(_provider(k));
         market.reveal(id, round, _cid(k, round), _treeTop(k, round), NORM, _salt(k, round));
     }
 
@@ -153,14 +230,14 @@ abstract contract MarketTest is Test {
 
     function _merge(address account, MergeClaim memory newMerge) internal {
         uint16 round = _round();
-        (vestsAt, recordHash) = (_now() + _terms().challengeSeconds, _recordHash(account, newMerge));
-        vm.prank(account);
+        (vestsAt, recordHash) = (_now() + rules.challengeSeconds, _recordHash(account, newMerge));
+        _as(account);
         market.merge(id, round, newMerge);
     }
 
     function _claim(uint256 k, uint16 round, uint96 cumulative) internal {
         bytes32[] memory proof = Trees.proof(leaves, k);
-        vm.prank(_provider(k));
+        _as(_provider(k));
         market.claim(id, round, cumulative, proof);
     }
 
@@ -270,13 +347,21 @@ abstract contract MarketTest is Test {
     }
 
     function _share(uint16 round) internal view returns (uint96) {
-        (uint256 pot, uint256 rounds) = (_terms().pot, _terms().rounds);
+        (uint256 pot, uint256 rounds) = (rules.pot, rules.rounds);
         return uint96(pot * round / rounds - pot * (round - 1) / rounds);
     }
 
     function _assertPhase(Phase phase, uint16 round) internal view {
         assertEq(uint256(_clock().phase), uint256(phase), "phase");
         assertEq(_clock().round, round, "round");
+    }
+
+    function _balance(address account) internal view returns (uint256) {
+        return token.balanceOf(account);
+    }
+
+    function _standing(uint256 k) internal view returns (Provider memory) {
+        return market.provider(id, _provider(k));
     }
 
     function _assertMoney(uint256 owed, uint256 free) internal view {
