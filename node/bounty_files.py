@@ -20,6 +20,7 @@ from ledger.errors import ContentMismatch, ProtocolFault
 from ledger.records import Merged, MergeRule, Revealed, Terms
 from node import manifest as manifests
 from node.manifest import Manifest
+from node.manifest_sections import HoldoutSection
 from node.state_files import decode_state, state_file_bytes
 from node.updates import update_file_bytes
 
@@ -71,15 +72,9 @@ class BountyFiles:
             self.file(from_cid(model.eval_cid), model.eval_bytes),
         )
 
-    def holdout(self, manifest: Manifest) -> Path | None:
-        """The owner's published test data; None if there is none. The file's suffix names its format."""
-        if manifest.holdout is None:
-            return None
-        path = self.file(from_cid(manifest.holdout.cid), manifest.holdout.bytes)
-        named = path.with_suffix(f".{manifest.holdout.format}")
-        if not named.exists():
-            named.hardlink_to(path)
-        return named
+    def holdout(self, section: HoldoutSection) -> Path:
+        """The owner's published test data."""
+        return self.file(from_cid(section.cid), section.bytes)
 
     def state(self, merged: Merged | None, terms: Terms) -> NDArray[np.int32]:
         """The state after `merged`, all zeros for None.
@@ -93,9 +88,12 @@ class BountyFiles:
         planes_PD = decode_state(path.read_bytes(), terms.chunks)
         root = state_tree(planes_PD).root
         if root != merged.state_root:
-            detail = f"its root is 0x{root.hex()}, the merge of round {merged.round} recorded 0x{merged.state_root.hex()}"
+            detail = (
+                f"its root is 0x{root.hex()}, the merge of round {merged.round} recorded 0x{merged.state_root.hex()}"
+            )
             raise ContentMismatch(to_cid(merged.state_cid), detail)
-        return planes_PD[0]
+        state_D: NDArray[np.int32] = planes_PD[0]
+        return state_D
 
     def update(self, revealed: Revealed, terms: Terms) -> Path:
         """The update's file as revealed. Its root is not checked here: that is verification's work."""
@@ -141,4 +139,3 @@ def check_terms(terms: Terms, manifest: Manifest) -> None:
         problems.append("stateRoot is not the root of the zero state")
     if problems:
         raise TermsMismatch(problems)
-

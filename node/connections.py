@@ -62,8 +62,10 @@ def open_store(settings: Settings) -> ContentStore:
     Raises: ContentUnreachable.
     """
     store = ContentStore(settings.ipfs.api)
+    own = set(store.addresses()) if settings.ipfs.peers else set()
     for peer in settings.ipfs.peers:
-        connect_peer(store, peer)
+        if peer not in own:
+            connect_peer(store, peer)
     return store
 
 

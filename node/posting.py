@@ -14,7 +14,7 @@ from ledger.unixfs import digest_of_file
 from node import manifest as manifests
 from node.manifest import Manifest, manifest_from, parse_manifest, render_manifest
 from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
-from node.package.loader import load_program
+from node.package.loader import load_package
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ def read_package(folder: Path) -> Manifest:
             "format": holdout.suffix[1:],
         }
     manifest = manifest_from(document)
-    load_program(folder / TRAIN_FILE, manifest, manifest.training.batch_size)
-    load_program(folder / EVAL_FILE, manifest, 2)
+    load_package(folder / TRAIN_FILE, folder / EVAL_FILE, manifest)
     return manifest
 
 

@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from node.bounty_files import BountyFiles
-from node.data.load import load_data
+from node.data.load import load_file
 from node.data.schema import Examples
 from node.evaluation import evaluate
 from node.manifest import Manifest
 from node.model import apply_state, flatten, layout
 from node.package.loader import load_program
-from node.package.program import Program
-
-_EVALUATION_BATCH = 2
+from node.package.program import EVALUATION_BATCH, Program
 
 
 class Scorer:
@@ -39,8 +37,9 @@ def open_scorer(files: BountyFiles, manifest: Manifest) -> Scorer | None:
 
     Raises: BadPackage, BadData, ContentError.
     """
-    path = files.holdout(manifest)
-    if path is None:
+    holdout = manifest.holdout
+    if holdout is None:
         return None
-    program = load_program(files.programs(manifest).evaluate, manifest, _EVALUATION_BATCH)
-    return Scorer(program, manifest, load_data(str(path), manifest))
+    examples = load_file(files.holdout(holdout), holdout.format, manifest)
+    program = load_program(files.programs(manifest).evaluate, manifest, EVALUATION_BATCH)
+    return Scorer(program, manifest, examples)

@@ -166,7 +166,7 @@ def add_role(stage: Stage, name: str, ipfs: IpfsDaemon) -> Role:
 
 
 def post_bounty(owner: Role, package: Path, aggregator: Role, options: Options) -> BountyId:
-    rules = ["--pot", "800", "--rounds", str(options.rounds), "--stake", "10", "--bond", "50"]
+    rules = ["--pot", str(100 * options.rounds), "--rounds", str(options.rounds), "--stake", "10", "--bond", "50"]
     rules += ["--min-updates", str(max(2, options.providers - 2)), "--max-updates", str(max(2, options.providers))]
     times = ["--commit-time", "60s", "--reveal-time", "30s", "--merge-time", "60s", "--open-merge-time", "60s"]
     times += ["--challenge-time", "5s", "--aggregator", aggregator.address, "--json"]

@@ -1,0 +1,1 @@
+"""An aggregator: verifies the recorded updates and merges them."""

@@ -1,0 +1,1 @@
+"""An auditor: recomputes everything and trusts nobody."""

@@ -1,0 +1,1 @@
+"""A provider: trains on its own data, commits, reveals, is paid."""
