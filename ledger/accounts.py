@@ -120,11 +120,12 @@ def create_key(directory: Path, name: str, password: Password, *, light: bool = 
     content = Account.encrypt(account.key, _password(password), kdf="scrypt", iterations=iterations)
     path = directory / f"{name}.json"
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not directory.is_dir():
+            directory.mkdir(parents=True, mode=0o700)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise BadInput(f"There is a key {name} in {directory} already. Choose another name.") from error
     except OSError as error:
+        if path.exists():
+            raise BadInput(f"There is a key {name} in {directory} already. Choose another name.") from error
         raise BadInput(f"The key file {path} can't be written: {error.strerror}.") from error
     with os.fdopen(descriptor, "w") as file:
         json.dump(content, file)

@@ -85,10 +85,11 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._database.executescript("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;" + _TABLES)
         except sqlite3.DatabaseError as error:
+            self._database.close()
             raise BadInput(
                 f"The transaction journal {path} is damaged ({error}). Move it away to start anew."
             ) from error

@@ -26,9 +26,6 @@ from ledger.errors import ChainError, Reverted, StuckTransaction, TooLittleFunds
 from ledger.journal import AccountLock, Attempt, Call, Fees, Journal, Open
 from ledger.records import Address
 
-RECEIPT_GRACE_S = 5.0
-"""How long a node may know that a nonce is used and not yet have the receipt."""
-
 BUMPS = 40
 """Raises of a fee before a transaction that stays underpriced is given up: a factor of 111."""
 
@@ -41,6 +38,8 @@ class Patience:
     replace_after_seconds: float = 30.0
     """Without a receipt for so long, the same transaction is sent at a higher fee."""
     give_up_after_seconds: float = 300.0
+    receipt_grace_seconds: float = 5.0
+    """How long a node may know that a nonce is used and not yet have the receipt."""
     max_fee_per_gas: int | None = None
     """Wei a unit of gas that is never exceeded; None for no limit."""
 
@@ -88,9 +87,13 @@ class Transactor:
         self.chain, self._key, self._patience, self._clock, self._pause = chain, key, patience, clock, pause
         self._eth: Any = chain.web3.eth
         self._turn = threading.Lock()
-        self._lock = AccountLock(state / f"{chain.chain_id}-{key.address}.lock", key.address)
         genesis = chain.block(0).hash.hex()[:8]  # a devnet that is started anew has the same id and other nonces
-        self._journal = Journal(state / f"{chain.chain_id}-{genesis}-{key.address}.sqlite")
+        self._lock = AccountLock(state / f"{chain.chain_id}-{key.address}.lock", key.address)
+        try:
+            self._journal = Journal(state / f"{chain.chain_id}-{genesis}-{key.address}.sqlite")
+        except BaseException:
+            self._lock.release()
+            raise
 
     @property
     def address(self) -> Address:
@@ -271,10 +274,10 @@ class Transactor:
                     return self._checked(transaction, mined, abi)
             now = self._clock()
             overtaken = (now if overtaken is None else overtaken) if taken else None
-            if overtaken is not None and now - overtaken > RECEIPT_GRACE_S:
+            if overtaken is not None and now - overtaken > self._patience.receipt_grace_seconds:
                 self._journal.settle(transaction.nonce, "")
                 raise NonceTaken(transaction.action, transaction.nonce)
-            if now - started > self._patience.give_up_after_seconds:
+            if not taken and now - started > self._patience.give_up_after_seconds:
                 raise StuckTransaction(transaction.action, attempts[-1].hash, now - started)
             if now - sent > self._patience.replace_after_seconds and not taken:
                 self._broadcast(transaction, self._raised(attempts[-1].fees))
