@@ -1,0 +1,34 @@
+"""The front of the benchmarks: lists them, or runs one, with a table on screen and JSON in a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.benchmarks import commit, merge
+from scripts.benchmarks.measure import Figures, console, machine, show
+
+BENCHMARKS: dict[str, Callable[[bool], Figures]] = {"merge": merge.run, "commit": commit.run}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure fedbounty on this machine.")
+    parser.add_argument("name", nargs="?", choices=sorted(BENCHMARKS), help="without it: list the benchmarks")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size: shows that it runs, not how fast")
+    options = parser.parse_args()
+    if options.name is None:
+        for name, benchmark in BENCHMARKS.items():
+            console.print(f"[bold]{name:8}[/bold] {(benchmark.__doc__ or '').splitlines()[0]}")
+        return
+    figures = BENCHMARKS[options.name](options.quick)
+    show(options.name, figures)
+    if options.json:
+        document = {**figures, "machine": machine(), "quick": options.quick}
+        options.json.write_text(json.dumps(document, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
