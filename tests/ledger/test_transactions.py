@@ -75,6 +75,11 @@ class Stage:
         yield
         thread.join()
 
+    def wait_for_knock(self) -> None:
+        """Wait until a call of the door is what is pending, whatever else of ours was."""
+        while self.door.lower() not in str(self.rpc("txpool_content")["pending"]).lower():
+            time.sleep(0.01)
+
     def mine(self) -> None:
         self.rpc("anvil_mine", "0x1")
 
@@ -121,26 +126,23 @@ def test_send__when_not_mined_for_a_while__then_replaced_at_an_eighth_more(stage
     nonce = stage.nonce()
     with stage.not_mining(), stage.meanwhile(stage.mine, after=0.5):
         receipt = stage.transactor.send("knock", stage.knock())
-    attempts = stage.transactor._journal.attempts(nonce)
-    assert len(attempts) == 2
-    assert attempts[1].fees.max_fee * 8 >= attempts[0].fees.max_fee * 9
-    assert attempts[1].fees.tip * 8 >= attempts[0].fees.tip * 9
-    assert receipt.transaction == attempts[1].hash
+    first, second, *_ = attempts = stage.transactor._journal.attempts(nonce)
+    assert second.fees.max_fee * 8 >= first.fees.max_fee * 9
+    assert second.fees.tip * 8 >= first.fees.tip * 9
+    assert receipt.transaction in {attempt.hash for attempt in attempts[1:]}
     assert stage.knocked() == 1
 
 
 def test_send__when_the_base_fee_rises_over_the_offer__then_offers_more(stage: Stage) -> None:
-    high = hex(500 * GWEI)
-    with (
-        stage.not_mining(),
-        stage.meanwhile(
-            lambda: stage.rpc("anvil_setNextBlockBaseFeePerGas", high),
-            stage.mine,
-            lambda: stage.rpc("anvil_setNextBlockBaseFeePerGas", high),
-            lambda: time.sleep(0.5),
-            stage.mine,
-        ),
-    ):
+    nonce = stage.nonce()
+
+    def mine_at_a_high_fee() -> None:
+        while stage.nonce() == nonce:
+            stage.rpc("anvil_setNextBlockBaseFeePerGas", hex(500 * GWEI))
+            stage.mine()
+            time.sleep(0.05)
+
+    with stage.not_mining(), stage.meanwhile(mine_at_a_high_fee):
         receipt = stage.transactor.send("knock", stage.knock())
     stage.rpc("anvil_setNextBlockBaseFeePerGas", hex(GWEI))
     stage.mine()
@@ -246,7 +248,7 @@ def test_send__when_an_unknown_transaction_stays_pending__then_it_is_replaced(st
     nonce = stage.nonce()
     with stage.not_mining():
         foreign(stage, 50 * GWEI)
-        with stage.meanwhile(stage.mine, after=0.5):
+        with stage.meanwhile(stage.wait_for_knock, stage.mine):
             stage.transactor.send("knock", stage.knock())
     assert (stage.knocked(), stage.nonce()) == (1, nonce + 1)
 
