@@ -10,10 +10,11 @@ Shape suffixes: D coordinates, padding included; B coordinates of one block.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ RATE_BITS = 16
 STATE_MIN, STATE_MAX = -(2**31), 2**31 - 1
 
 MAX_UPDATES = 256
-"""256 int16 values times GUARD just fit int32."""
+"""Up to here a sum times GUARD fits int32, and `add_up` is exact."""
 
 _STEP = 32 * 1024
 """Coordinates of a block that are widened to int64 at a time."""
@@ -80,21 +81,60 @@ class Mean:
         self, state_B: NDArray[np.int32], updates: Sequence[NDArray[np.int16]], merged_B: NDArray[np.int32]
     ) -> None:
         """A' = clamp(A + eta * (S * 256 // n) // 65536), floored at each division (numpy's `//` and `>>` floor)."""
-        np.copyto(merged_B, updates[0])
-        for update_B in updates[1:]:
-            np.add(merged_B, update_B, out=merged_B)
-        np.multiply(merged_B, GUARD, out=merged_B)
-        np.floor_divide(merged_B, len(updates), out=merged_B)
-        wide = np.empty(min(_STEP, len(merged_B)), dtype=np.int64)
+        add_up(updates, merged_B)
+        wide = _scratch.rows(1, min(_STEP, len(merged_B)), np.int64)[0]
         for start in range(0, len(merged_B), _STEP):
             aggregate = merged_B[start : start + _STEP]
             step = wide[: len(aggregate)]
+            np.multiply(aggregate, GUARD, out=aggregate)
+            np.floor_divide(aggregate, len(updates), out=aggregate)
             np.copyto(step, aggregate)
             np.multiply(step, self.eta, out=step)  # |aggregate| <= 2**23 and eta < 2**32: exact in int64
             np.right_shift(step, RATE_BITS, out=step)
             np.add(step, state_B[start : start + _STEP], out=step)
             np.clip(step, STATE_MIN, STATE_MAX, out=step)
             np.copyto(aggregate, step, casting="unsafe")
+
+
+def add_up(updates: Sequence[NDArray[np.int16]], sums_B: NDArray[np.int32]) -> None:
+    """Write the exact sums of at most 256 updates, with int16 arithmetic alone: no value is widened before the end.
+
+    Shapes: each of one or more updates (B,) int16, sums_B (B,) int32.
+    Holds:  with x = 256 h + l (h floored, 0 <= l < 256) the sum of h fits int16 and that of l fits uint16. `total` is
+            the sum of x modulo 2**16; less 256 times the sum of h it is the sum of l.
+    """
+    total, high, part = _scratch.rows(3, len(sums_B), np.int16)
+    np.copyto(total, updates[0])
+    np.right_shift(updates[0], 8, out=high)
+    for update_B in updates[1:]:
+        np.add(total, update_B, out=total)
+        np.right_shift(update_B, 8, out=part)
+        np.add(high, part, out=high)
+    np.left_shift(high, 8, out=part)
+    np.subtract(total, part, out=total)
+    np.copyto(sums_B, high)
+    np.multiply(sums_B, 256, out=sums_B)
+    np.add(sums_B, total.view(np.uint16), out=sums_B)
+
+
+class _Scratch(threading.local):
+    """Each thread's own memory for a block, reused: memory that was never touched is slow."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, dtype=np.uint8)
+
+    def rows(self, count: int, size: int, dtype: type[np.generic]) -> NDArray[Any]:
+        """`count` rows of `size` elements of any content; they are valid until the thread's next call.
+
+        Shapes: -> (count, size).
+        """
+        wanted = count * size * np.dtype(dtype).itemsize
+        if len(self._memory) < wanted:
+            self._memory = np.empty(wanted, dtype=np.uint8)
+        return self._memory[:wanted].view(dtype).reshape(count, size)
+
+
+_scratch = _Scratch()
 
 
 def coordinate_mean(accumulator: int, values: Iterable[int], eta: int) -> int:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from node.merging import MAX_UPDATES, STATE_MAX, STATE_MIN, Blocks, coordinate_mean, merge_mean
+from node.merging import MAX_UPDATES, STATE_MAX, STATE_MIN, Blocks, add_up, coordinate_mean, merge_mean
 from node.updates import LIMIT, decode_update, encode_update
 
 ONE = 65536
@@ -74,6 +74,19 @@ def test_merge_mean__when_all_updates_are_extreme__then_nothing_overflows(count:
     update = np.full(3, value, dtype=np.int16)
     merged_D = merge_mean(np.array(state, dtype=np.int32), [update] * count, 2**32 - 1)
     assert merged_D.tolist() == reference(state, [[value] * 3] * count, 2**32 - 1)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("count", [1, 2, 127, 128, 129, 256])
+def test_add_up__when_bytes_carry_in_every_way__then_the_sums_are_exact(count: int) -> None:
+    rng = np.random.default_rng(count)
+    updates = [rng.integers(-32768, 32767, 1000, dtype=np.int16, endpoint=True) for _ in range(count)]
+    for column, value in enumerate([-32768, -32767, -257, -256, -255, -1, 0, 1, 255, 256, 32512, 32767]):
+        for update in updates:
+            update[column] = value
+    sums = np.empty(1000, dtype=np.int32)
+    add_up(updates, sums)
+    assert np.array_equal(sums, np.sum(updates, axis=0, dtype=np.int64))
 
 
 @pytest.mark.unit
