@@ -7,9 +7,9 @@ import typer
 from ledger.records import BountyId
 from node.aggregator.daemon import AggregatorDaemon, AggregatorSetup
 from node.aggregator.merge_work import MergeWork
+from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
-from node.cli.output import Yes, confirm, console, tokens
-from node.cli.provide import BountyArgument
+from node.cli.output import confirm, console, tokens
 from node.cli.running import run_daemon
 from node.connections import open_account, open_files, open_ledgers, open_store
 from node.scoring import open_scorer

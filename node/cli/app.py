@@ -12,11 +12,25 @@ import structlog
 import typer
 
 from ledger.errors import FedbountyError
-from node.cli import aggregate, audit, bounty, claim, devnet, ipfs, keys, provide
+from node.cli.lazy import lazy_group
 from node.cli.output import errors, text
 from node.settings import load_settings
 
+COMMANDS = {
+    "devnet": "node.cli.devnet:devnet",
+    "ipfs": "node.cli.ipfs:ipfs",
+    "key": "node.cli.keys:app",
+    "fund": "node.cli.devnet:fund",
+    "bounty": "node.cli.bounty:app",
+    "provide": "node.cli.provide:provide",
+    "leave": "node.cli.leave:leave",
+    "aggregate": "node.cli.aggregate:aggregate",
+    "claim": "node.cli.claim:claim",
+    "audit": "node.cli.audit:audit",
+}
+
 app = typer.Typer(
+    cls=lazy_group(COMMANDS),
     name="fedbounty",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -32,16 +46,6 @@ app = typer.Typer(
         "4 content could not be had."
     ),
 )
-app.add_typer(keys.app, name="key")
-app.add_typer(bounty.app, name="bounty")
-app.command("devnet")(devnet.devnet)
-app.command("fund")(devnet.fund)
-app.command("ipfs")(ipfs.ipfs)
-app.command("provide")(provide.provide)
-app.command("leave")(provide.leave)
-app.command("aggregate")(aggregate.aggregate)
-app.command("claim")(claim.claim)
-app.command("audit")(audit.audit)
 
 
 @app.callback()

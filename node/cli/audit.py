@@ -10,8 +10,8 @@ from ledger.records import BountyId, Joined
 from node.auditor.audit import Auditor
 from node.auditor.report import AuditReport, RoundReport, Verdict
 from node.bounty_files import BountyFiles
-from node.cli.output import Json, console, errors, grid, pairs, print_json, text, tokens
-from node.cli.provide import BountyArgument
+from node.cli.arguments import BountyArgument, Json
+from node.cli.output import console, errors, grid, pairs, print_json, text, tokens
 from node.connections import connect_peer, open_files, open_ledgers, open_store
 from node.settings import Settings
 

@@ -3,92 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import typer
 
-from ledger.erc20 import Token
 from ledger.history import build_history, reason_label, rejections
-from ledger.records import BountyId, RewardRule, Wei
-from node.cli.amounts import parse_duration, parse_tokens
+from ledger.records import BountyId
+from node.cli.arguments import BountyArgument, Json, Yes
 from node.cli.keys import ask_password
-from node.cli.output import Json, Yes, confirm, console, grid, pairs, print_json, tokens
-from node.cli.packing import pack
-from node.connections import Ledgers, checked_address, open_account, open_ledgers, open_store
-from node.posting import Offer, publish_package, read_package, terms_for
-from node.settings import Settings
+from node.cli.lazy import lazy_group
+from node.cli.output import confirm, console, grid, pairs, print_json, terms_rows, tokens
+from node.connections import Ledgers, open_account, open_ledgers
 
-app = typer.Typer(no_args_is_help=True, help="Package a model, post a bounty for training it, and look after it.")
-app.command("pack")(pack)
-
-BountyArgument = Annotated[int, typer.Argument(min=1, help="The bounty's number.")]
-RewardName = Literal["equal", "stake"]
-
-
-@app.command("post")
-def post(
-    context: typer.Context,
-    package: Annotated[Path, typer.Argument(help="Folder written by `fedbounty bounty pack`.")],
-    pot: Annotated[str, typer.Option(help="Tokens in escrow, shared evenly by the rounds.")],
-    rounds: Annotated[int, typer.Option(min=1, max=65535, help="Rounds of training.")] = 10,
-    min_updates: Annotated[int, typer.Option(min=1, max=256, help="Quorum of a round.")] = 3,
-    max_updates: Annotated[int, typer.Option(min=1, max=256, help="Most updates in a round.")] = 64,
-    aggregator: Annotated[str, typer.Option(help="Who merges; default: the posting account.")] = "",
-    stake: Annotated[str, typer.Option(help="Stake of a provider; default: pot / (rounds * max updates).")] = "",
-    bond: Annotated[str, typer.Option(help="Bond of a merging party; default: pot / rounds.")] = "",
-    reward: Annotated[RewardName, typer.Option(help="How a round's share is divided.")] = "equal",
-    max_weight: Annotated[int, typer.Option(min=1, max=255, help="Cap of a stake weight (reward: stake).")] = 10,
-    commit_time: Annotated[str, typer.Option(help="One window for training and committing.")] = "1h",
-    reveal_time: Annotated[str, typer.Option(help="Time to reveal.")] = "30m",
-    merge_time: Annotated[str, typer.Option(help="The aggregator's exclusive time.")] = "1h",
-    open_merge_time: Annotated[str, typer.Option(help="Then anyone with a bond may merge.")] = "6h",
-    challenge_time: Annotated[str, typer.Option(help="Pay vests so long after a merge.")] = "1d",
-    patience: Annotated[int, typer.Option(min=1, max=255, help="Commit windows to wait for the quorum.")] = 24,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
-    """Publish a model package on IPFS, put the pot in escrow and open the bounty."""
-    settings: Settings = context.obj
-    ledgers = open_ledgers(settings)
-    account = open_account(ledgers, ask_password)
-    store = open_store(settings)
-    manifest = read_package(package)
-    share = parse_tokens(pot) // rounds
-    offer = Offer(
-        token=checked_address(settings.chain.token, "chain.token (FEDBOUNTY_TOKEN)"),
-        pot=parse_tokens(pot),
-        aggregator=checked_address(aggregator or account.address, "--aggregator"),
-        bond=parse_tokens(bond) if bond else Wei(share),
-        stake=parse_tokens(stake) if stake else Wei(max(1, share // max_updates)),
-        rounds=rounds,
-        min_updates=min_updates,
-        max_updates=max_updates,
-        commit_seconds=parse_duration(commit_time),
-        reveal_seconds=parse_duration(reveal_time),
-        merge_seconds=parse_duration(merge_time),
-        open_merge_seconds=parse_duration(open_merge_time),
-        challenge_seconds=parse_duration(challenge_time),
-        patience=patience,
-        reward_rule=RewardRule[reward.upper()],
-        max_weight=max_weight if reward == "stake" else 1,
-    )
-    digest = publish_package(store, package, manifest)
-    terms = terms_for(offer, manifest, digest)
-    if not as_json:
-        pairs("the bounty", _terms_rows(asdict(terms)))
-    confirm(f"Put {tokens(terms.pot)} tokens in escrow?", yes or as_json)
-    Token(ledgers.chain, terms.token).ensure_allowance(account.transactor, ledgers.market.address, terms.pot)
-    number = account.writer.post(terms)
-    if as_json:
-        print_json({"bounty": number, "owner": account.address, "peer": store.addresses()[0], "terms": asdict(terms)})
-        return
-    console.print(f"Bounty [bold]{number}[/bold] is open. Providers join with: fedbounty provide {number} --data FILE")
-    console.print(f"The aggregator runs: fedbounty aggregate {number}. Your IPFS peer: {store.addresses()[0]}")
+app = typer.Typer(
+    cls=lazy_group(
+        {
+            "pack": "node.cli.packing:pack",
+            "post": "node.cli.post:post",
+            "list": "node.cli.bounty:list_bounties",
+            "show": "node.cli.bounty:show",
+            "cancel": "node.cli.bounty:cancel",
+        }
+    ),
+    no_args_is_help=True,
+    help="Package a model, post a bounty for training it, and look after it.",
+)
 
 
-@app.command("list")
-def list_command(context: typer.Context, as_json: Json = False) -> None:
+def list_bounties(context: typer.Context, as_json: Json = False) -> None:
     """List all bounties of the market."""
     ledgers = open_ledgers(context.obj)
     found = [_summary(ledgers, BountyId(number)) for number in range(1, ledgers.market.bounty_count() + 1)]
@@ -105,7 +47,6 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
         console.print("No bounty was posted yet. `fedbounty bounty post` posts one.")
 
 
-@app.command("show")
 def show(context: typer.Context, bounty: BountyArgument, as_json: Json = False) -> None:
     """Show one bounty: terms, phase, money, members, and what each round held."""
     ledgers = open_ledgers(context.obj)
@@ -115,7 +56,7 @@ def show(context: typer.Context, bounty: BountyArgument, as_json: Json = False) 
         print_json(details)
         return
     pairs(f"bounty {bounty}", {k: v for k, v in details.items() if not isinstance(v, list | dict)})
-    pairs("terms", _terms_rows(details["terms"]))
+    pairs("terms", terms_rows(details["terms"]))
     grid(
         "members",
         ("index", "provider", "stake"),
@@ -129,7 +70,6 @@ def show(context: typer.Context, bounty: BountyArgument, as_json: Json = False) 
     grid("rounds", columns, rows)
 
 
-@app.command("cancel")
 def cancel(context: typer.Context, bounty: BountyArgument, yes: Yes = False, as_json: Json = False) -> None:
     """Take the pot back, as long as no round has opened."""
     ledgers = open_ledgers(context.obj)
@@ -188,19 +128,3 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
         "members": members,
         "rounds": rounds,
     }
-
-
-def _terms_rows(terms: dict[str, Any]) -> dict[str, object]:
-    """Terms as people read them: amounts in tokens, times with a unit, bytes as hex."""
-    rows: dict[str, object] = {}
-    for name, value in terms.items():
-        label = name.removesuffix("_seconds").replace("_", " ")
-        if name in ("pot", "bond", "stake", "forfeit"):
-            rows[label] = f"{tokens(value)} tokens"
-        elif name.endswith("_seconds"):
-            rows[label] = f"{value} s"
-        elif isinstance(value, bytes):
-            rows[label] = "0x" + value.hex()
-        else:
-            rows[label] = getattr(value, "name", str(value)).lower() if not isinstance(value, str) else value
-    return rows

@@ -5,9 +5,9 @@ from __future__ import annotations
 import typer
 
 from ledger.records import BountyId
+from node.cli.arguments import BountyArgument, Json
 from node.cli.keys import ask_password
-from node.cli.output import Json, console, print_json, tokens
-from node.cli.provide import BountyArgument
+from node.cli.output import console, print_json, tokens
 from node.connections import open_account, open_ledgers
 from node.provider.decisions import ClaimLapsed, WithdrawStake, claims
 from node.provider.effects import collect

@@ -13,8 +13,9 @@ from ledger.errors import WrongChain
 from ledger.market import Market
 from ledger.transactions import Transactor
 from node.cli.amounts import parse_tokens
+from node.cli.arguments import Json
 from node.cli.keys import ask_password
-from node.cli.output import Json, console, print_json, tokens
+from node.cli.output import console, print_json, tokens
 from node.cli.running import stop_signals
 from node.connections import checked_address, open_account, open_ledgers
 from node.settings import FILE_NAME, Settings

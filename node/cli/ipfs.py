@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ledger.kubo.process import start_ipfs
-from node.cli.output import Json, console, print_json
+from node.cli.arguments import Json
+from node.cli.output import console, print_json
 from node.cli.running import stop_signals
 from node.settings import Settings
 

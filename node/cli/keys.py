@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from ledger.accounts import create_key, list_keys, read_password
-from node.cli.output import Json, console, grid, print_json
+from node.cli.arguments import Json
+from node.cli.output import console, grid, print_json
 from node.settings import Settings, environment_password
 
 app = typer.Typer(no_args_is_help=True, help="Create and list the keys that sign. They never leave this machine.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 import typer
@@ -16,9 +16,6 @@ from node.errors import shown
 
 console = Console()
 errors = Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before spending or joining.")]
 
 
 def print_json(value: Any) -> None:
@@ -73,3 +70,19 @@ def tokens(amount: int, decimals: int = 18) -> str:
     """An amount in whole tokens, exact: 1500000000000000000 -> `1.5`."""
     whole, part = divmod(amount, 10**decimals)
     return f"{whole}.{part:0{decimals}d}".rstrip("0").rstrip(".")
+
+
+def terms_rows(terms: dict[str, Any]) -> dict[str, object]:
+    """Terms as people read them: amounts in tokens, times with a unit, bytes as hex."""
+    rows: dict[str, object] = {}
+    for name, value in terms.items():
+        label = name.removesuffix("_seconds").replace("_", " ")
+        if name in ("pot", "bond", "stake", "forfeit"):
+            rows[label] = f"{tokens(value)} tokens"
+        elif name.endswith("_seconds"):
+            rows[label] = f"{value} s"
+        elif isinstance(value, bytes):
+            rows[label] = "0x" + value.hex()
+        else:
+            rows[label] = getattr(value, "name", str(value)).lower() if not isinstance(value, str) else value
+    return rows

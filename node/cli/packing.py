@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal
 import torch
 import typer
 
-from node.cli.output import Json, console, pairs, print_json
-from node.manifest import describe
+from node.cli.arguments import Json
+from node.cli.output import console, pairs, print_json
+from node.manifest import describe, render_manifest
 from node.package.export import export_package
 from node.package.owner_code import load_module
 from node.package.survey import Survey, survey
+from node.posting import read_package
 
 
 def pack(
@@ -59,10 +61,12 @@ def pack(
     }
     package = export_package(module, torch.zeros(2, *seen.input_shape), folder, fields)
     shutil.copyfile(holdout, folder / f"holdout{holdout.suffix}")
+    manifest = read_package(folder)
+    package.manifest_path.write_bytes(render_manifest(manifest))
     if as_json:
-        print_json({"folder": str(folder), **describe(package.manifest)})
+        print_json({"folder": str(folder), **describe(manifest)})
     else:
-        pairs(f"package in {folder}", describe(package.manifest))
+        pairs(f"package in {folder}", describe(manifest))
         console.print(f"Next: fedbounty bounty post {folder} --pot 100")
 
 

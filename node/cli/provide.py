@@ -8,20 +8,16 @@ import typer
 
 from incentives.economics import estimate_pay
 from ledger.records import BountyId, PrivacyMode, Terms, Wei
+from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
-from node.cli.output import Yes, confirm, console, pairs, tokens
+from node.cli.output import confirm, console, pairs, tokens
 from node.cli.running import run_daemon
 from node.connections import Ledgers, open_account, open_files, open_ledgers, open_store
 from node.journal import Journal
 from node.manifest import Manifest, describe
 from node.provider.daemon import ProviderDaemon, ProviderSetup
-from node.provider.decisions import Leave
-from node.provider.effects import collect
 from node.provider.local_work import LocalWork, LocalWorkSetup
-from node.provider.view import observe
 from node.settings import Settings
-
-BountyArgument = Annotated[int, typer.Argument(min=1, help="The bounty's number; see `fedbounty bounty list`.")]
 
 
 def provide(
@@ -57,21 +53,6 @@ def provide(
     )
     console.print(f"Following bounty {bounty} as {account.address}. Ctrl-C stops; the same command goes on.")
     console.print(run_daemon(ProviderDaemon(setup), settings.chain.poll_seconds))
-
-
-def leave(context: typer.Context, bounty: BountyArgument, yes: Yes = False) -> None:
-    """Leave a bounty. The stake is free when nothing you did can be challenged any more; `fedbounty claim` takes it."""
-    settings: Settings = context.obj
-    ledgers = open_ledgers(settings)
-    account = open_account(ledgers, ask_password)
-    number = BountyId(bounty)
-    view = observe(ledgers.market, number, ledgers.market.terms(number), account.address, None)
-    if view.standing.stake == 0:
-        console.print(f"{account.address} is not a member of bounty {bounty}; nothing to leave.")
-        return
-    confirm(f"Leave bounty {bounty}?", yes)
-    collect(account.writer, view.history, Leave())
-    console.print(f"Left bounty {bounty}. Run `fedbounty claim {bounty}` later to take the stake and the pay.")
 
 
 def _show_offer(ledgers: Ledgers, bounty: BountyId, terms: Terms, manifest: Manifest, work: LocalWork) -> None:
