@@ -12,7 +12,7 @@ from ledger.records import BountyId
 from node.cli.arguments import BountyArgument, Json, Yes
 from node.cli.keys import ask_password
 from node.cli.lazy import lazy_group
-from node.cli.output import confirm, console, grid, pairs, print_json, terms_rows, tokens
+from node.cli.output import confirm, console, grid, moment, pairs, print_json, terms_rows, tokens
 from node.connections import Ledgers, open_account, open_ledgers
 
 app = typer.Typer(
@@ -39,7 +39,14 @@ def list_bounties(context: typer.Context, as_json: Json = False) -> None:
     elif found:
         columns = ("bounty", "phase", "round", "members", "pot", "owner")
         rows = [
-            (f["bounty"], f["phase"], f"{f['round']}/{f['rounds']}", f["members"], tokens(f["pot"]), f["owner"])
+            (
+                f["bounty"],
+                f["phase"],
+                f"{f['round']}/{f['rounds_in_all']}",
+                f["members_now"],
+                tokens(f["pot"]),
+                f["owner"],
+            )
             for f in found
         ]
         grid("bounties", columns, rows)
@@ -55,7 +62,18 @@ def show(context: typer.Context, bounty: BountyArgument, as_json: Json = False) 
     if as_json:
         print_json(details)
         return
-    pairs(f"bounty {bounty}", {k: v for k, v in details.items() if not isinstance(v, list | dict)})
+    pairs(
+        f"bounty {bounty}",
+        {
+            "owner": details["owner"],
+            "phase": details["phase"],
+            "ends": moment(details["ends_at"]),
+            "round": f"{details['round']} of {details['rounds_in_all']}",
+            "members": details["members_now"],
+            "owed": f"{tokens(details['owed'])} tokens, to providers",
+            "free": f"{tokens(details['free'])} tokens, for rounds to come or the owner",
+        },
+    )
     pairs("terms", terms_rows(details["terms"]))
     grid(
         "members",
@@ -91,8 +109,8 @@ def _summary(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
         "owner": ledgers.market.owner(bounty),
         "phase": clock.phase.name.lower(),
         "round": clock.round,
-        "rounds": terms.rounds,
-        "members": clock.members,
+        "rounds_in_all": terms.rounds,
+        "members_now": clock.members,
         "ends_at": clock.ends_at,
         "pot": terms.pot,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -66,10 +67,20 @@ def confirm(question: str, yes: bool) -> None:
         raise typer.Exit(code=1)
 
 
+SHOWN_DECIMALS = 6
+
+
 def tokens(amount: int, decimals: int = 18) -> str:
-    """An amount in whole tokens, exact: 1500000000000000000 -> `1.5`."""
+    """An amount in whole tokens: 1500000000000000000 -> `1.5`; what is cut off shows as `…`. JSON has it exact."""
     whole, part = divmod(amount, 10**decimals)
-    return f"{whole}.{part:0{decimals}d}".rstrip("0").rstrip(".")
+    digits = f"{part:0{decimals}d}".rstrip("0")
+    cut = "…" if len(digits) > SHOWN_DECIMALS else ""
+    return f"{whole}.{digits[:SHOWN_DECIMALS]}".rstrip(".") + cut
+
+
+def moment(timestamp: int) -> str:
+    """A time on the chain's clock, in UTC."""
+    return datetime.fromtimestamp(timestamp, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if timestamp else "open"
 
 
 def terms_rows(terms: dict[str, Any]) -> dict[str, object]:

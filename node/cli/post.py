@@ -11,6 +11,7 @@ import typer
 from ledger.erc20 import Token
 from ledger.records import RewardRule, Wei
 from node.cli.amounts import parse_duration, parse_tokens
+from node.cli.arguments import Json, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, print_json, terms_rows, tokens
 from node.connections import checked_address, open_account, open_ledgers, open_store
@@ -18,9 +19,6 @@ from node.posting import Offer, publish_package, read_package, terms_for
 from node.settings import Settings
 
 RewardName = Literal["equal", "stake"]
-
-
-from node.cli.arguments import Json, Yes
 
 
 def post(
