@@ -25,6 +25,8 @@ interface Vm {
     function expectRevert() external;
     function expectRevert(bytes calldata data) external;
     function expectEmit(address emitter) external;
+    function snapshotState() external returns (uint256);
+    function revertToState(uint256 snapshot) external returns (bool);
     function label(address account, string calldata name) external;
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {DevToken} from "../../src/DevToken.sol";
+import {TrainingMarket} from "../../src/TrainingMarket.sol";
+import {BountyId, Clock, MergeClaim, Phase, Provider, Terms} from "../../src/Types.sol";
+import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
+import {SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
+import {Test} from "./Test.sol";
+import {Trees} from "./Trees.sol";
+
+/// @notice Random people in two bounties of one token. Every action is valid when it is made; one that would not be
+/// valid is left out. Ghosts count, apart from the contract, what came in, went out and was allocated.
+contract Handler is Test {
+    uint256 public constant BOUNTIES = 2;
+    uint256 public constant PROVIDERS = 5;
+    uint64 private constant NORM = 9;
+
+    TrainingMarket public immutable market;
+    DevToken public immutable token;
+    address public immutable owner;
+    address[2] public bonders; // the named aggregator, a rival
+
+    // ghosts
+    mapping(uint256 bounty => uint256) public cameIn;
+    mapping(uint256 bounty => uint256) public wentOut;
+    mapping(uint256 bounty => uint256) public paidByMerges;
+    mapping(uint256 bounty => uint256) public taken;
+    mapping(uint256 bounty => uint256) public everJoined;
+    mapping(uint256 bounty => mapping(address account => uint256)) public claimed;
+    mapping(uint256 bounty => mapping(uint16 round => uint256)) public revealsOf;
+    mapping(uint256 bounty => uint256) private _progress;
+    mapping(uint256 bounty => mapping(uint16 round => address[])) private _revealed; // by reveal index
+    mapping(uint256 bounty => mapping(uint16 round => uint96[])) private _payouts; // by member index
+    mapping(uint256 bounty => mapping(uint256 index => address)) private _memberAt;
+    mapping(bytes32 call => uint256) public calls;
+
+    constructor(TrainingMarket market_, DevToken token_, Terms[2] memory terms, address owner_) {
+        (market, token, owner) = (market_, token_, owner_);
+        bonders = [terms[0].aggregator, address(0xB0B)];
+        _fund(owner);
+        _fund(bonders[0]);
+        _fund(bonders[1]);
+        for (uint256 k = 0; k < PROVIDERS; ++k) {
+            _fund(providerAt(k));
+        }
+        for (uint256 k = 0; k < BOUNTIES; ++k) {
+            vm.prank(owner);
+            BountyId id = market.post(terms[k]);
+            cameIn[BountyId.unwrap(id)] = terms[k].pot;
+        }
+    }
+
+    function _fund(address account) private {
+        token.mint(account, 1e30);
+        vm.prank(account);
+        token.approve(address(market), type(uint256).max);
+    }
+
+    function providerAt(uint256 k) public pure returns (address) {
+        return address(uint160(0x1000 + k));
+    }
+
+    /// @dev After every action: rounds and phases never go back, and the money that moved is the money that was due.
+    modifier act(bytes32 name, uint256 bounty) {
+        ++calls[name];
+        uint256 before = token.balanceOf(address(market));
+        (uint256 inBefore, uint256 outBefore) = (cameIn[bounty], wentOut[bounty]);
+        _;
+        uint256 expected = before + (cameIn[bounty] - inBefore) - (wentOut[bounty] - outBefore);
+        assertEq(token.balanceOf(address(market)), expected, "money moved by an action");
+        for (uint256 k = 1; k <= BOUNTIES; ++k) {
+            uint256 progress = _rank(market.clock(BountyId.wrap(k)));
+            assertTrue(progress >= _progress[k], "state went back");
+            _progress[k] = progress;
+        }
+    }
+
+    /// @dev Grows along a bounty's life: rounds, then phases within a round; the end is the greatest.
+    function _rank(Clock memory clock) private pure returns (uint256) {
+        if (clock.phase >= Phase.Ended) return type(uint256).max;
+        return uint256(clock.round) << 8 | uint256(clock.phase);
+    }
+
+    // --- actions ---
+
+    function wait(uint256 seconds_) external act("wait", 0) {
+        skip(bound(seconds_, 1, 45));
+    }
+
+    function waitLong(uint256 seconds_) external act("waitLong", 0) {
+        if (seconds_ % 4 == 0) skip(bound(seconds_, 45, 400));
+    }
+
+    function join(uint256 bounty, uint256 who, uint256 stake) external {
+        bounty = _bounty(bounty);
+        (BountyId id, address account) = (BountyId.wrap(bounty), providerAt(who % PROVIDERS));
+        if (!_unfinished(id) || market.provider(id, account).stake != 0) return;
+        _join(bounty, account, uint96(bound(stake, 100, 900)));
+    }
+
+    function _join(uint256 bounty, address account, uint96 stake) private act("join", bounty) {
+        BountyId id = BountyId.wrap(bounty);
+        cameIn[bounty] += stake;
+        vm.prank(account);
+        market.join(id, stake, "key", "/ip4/127.0.0.1");
+        uint256 index = market.provider(id, account).index;
+        if (_memberAt[bounty][index] == address(0)) ++everJoined[bounty];
+        _memberAt[bounty][index] = account;
+    }
+
+    function leave(uint256 bounty, uint256 who) external act("leave", 0) {
+        BountyId id = BountyId.wrap(_bounty(bounty));
+        address account = providerAt(who % PROVIDERS);
+        Clock memory clock = market.clock(id);
+        if (who % 3 != 0 || !_unfinished(id) || !_active(id, account)) return;
+        if (clock.phase == Phase.Commit && _committedIn(id, account, clock.round)) return;
+        vm.prank(account);
+        market.leave(id);
+    }
+
+    function withdrawStake(uint256 bounty, uint256 who) external {
+        bounty = _bounty(bounty);
+        (BountyId id, address account) = (BountyId.wrap(bounty), providerAt(who % PROVIDERS));
+        if (market.provider(id, account).stake == 0 || !_stakeFree(id, account)) return;
+        _withdrawStake(bounty, account);
+    }
+
+    function _withdrawStake(uint256 bounty, address account) private act("withdrawStake", bounty) {
+        BountyId id = BountyId.wrap(bounty);
+        market.settle(id);
+        uint256 amount = market.provider(id, account).stake;
+        if (_forfeitDue(id, account)) amount -= market.terms(id).forfeit;
+        wentOut[bounty] += amount;
+        vm.prank(account);
+        market.withdrawStake(id);
+    }
+
+    function commit(uint256 bounty, uint256 who) public act("commit", 0) {
+        BountyId id = BountyId.wrap(_bounty(bounty));
+        address account = providerAt(who % PROVIDERS);
+        Clock memory clock = market.clock(id);
+        if (clock.phase != Phase.Commit || !_active(id, account) || market.commitmentOf(id, account) != 0) return;
+        bytes32 commitment = _commitment(id, clock.round, account);
+        vm.prank(account);
+        market.commit(id, clock.round, commitment);
+    }
+
+    function commitAll(uint256 bounty) external {
+        for (uint256 k = 0; k < PROVIDERS; ++k) {
+            commit(bounty, k);
+        }
+    }
+
+    function reveal(uint256 bounty, uint256 who) public act("reveal", 0) {
+        bounty = _bounty(bounty);
+        (BountyId id, address account) = (BountyId.wrap(bounty), providerAt(who % PROVIDERS));
+        Clock memory clock = market.clock(id);
+        if (clock.phase != Phase.Reveal || !_committedIn(id, account, clock.round)) return;
+        vm.prank(account);
+        market.reveal(id, clock.round, "cid", _treeTop(clock.round, account), NORM, "salt");
+        _revealed[bounty][clock.round].push(account);
+        ++revealsOf[bounty][clock.round];
+    }
+
+    function revealSome(uint256 bounty, uint256 except) external {
+        for (uint256 k = 0; k < PROVIDERS; ++k) {
+            if (k != except % (2 * PROVIDERS)) reveal(bounty, k);
+        }
+    }
+
+    function forfeit(uint256 bounty, uint256 who) external act("forfeit", 0) {
+        BountyId id = BountyId.wrap(_bounty(bounty));
+        market.settle(id);
+        if (_forfeitDue(id, providerAt(who % PROVIDERS))) market.forfeit(id, providerAt(who % PROVIDERS));
+    }
+
+    function depositBond(uint256 bounty, uint256 who) external {
+        bounty = _bounty(bounty);
+        BountyId id = BountyId.wrap(bounty);
+        (uint96 held,) = market.bondOf(id, bonders[who % 2]);
+        if (!_unfinished(id) || held != 0) return;
+        _depositBond(bounty, bonders[who % 2]);
+    }
+
+    function _depositBond(uint256 bounty, address account) private act("depositBond", bounty) {
+        cameIn[bounty] += market.terms(BountyId.wrap(bounty)).bond;
+        vm.prank(account);
+        market.depositBond(BountyId.wrap(bounty));
+    }
+
+    function withdrawBond(uint256 bounty, uint256 who) external {
+        bounty = _bounty(bounty);
+        if (who % 3 == 0) _withdrawBond(bounty, bonders[who % 2]);
+    }
+
+    function _withdrawBond(uint256 bounty, address account) private act("withdrawBond", bounty) {
+        BountyId id = BountyId.wrap(bounty);
+        market.settle(id);
+        (uint96 held, uint32 lockedUntil) = market.bondOf(id, account);
+        if (held == 0 || this.time() < lockedUntil) return;
+        wentOut[bounty] += held;
+        vm.prank(account);
+        market.withdrawBond(id);
+    }
+
+    function merge(uint256 bounty, uint256 who, uint256 rejected) external act("merge", 0) {
+        bounty = _bounty(bounty);
+        BountyId id = BountyId.wrap(bounty);
+        Clock memory clock = market.clock(id);
+        address account = bonders[who % 2];
+        if (clock.phase != Phase.Merge && clock.phase != Phase.OpenMerge) return;
+        if (clock.phase == Phase.Merge && account != bonders[0]) return;
+        (uint96 held,) = market.bondOf(id, account);
+        if (held == 0) return;
+        rejected = rejected >> 128 & rejected & (1 << clock.reveals) - 1; // a quarter of the bits
+
+        MergeClaim memory newMerge = _divided(bounty, id, clock, rejected);
+        vm.prank(account);
+        market.merge(id, clock.round, newMerge);
+        paidByMerges[bounty] += newMerge.paid;
+    }
+
+    /// @dev The payouts by docs/PROTOCOL.md, section 7; accepted + rejected = revealed.
+    function _divided(uint256 bounty, BountyId id, Clock memory clock, uint256 rejected)
+        private
+        returns (MergeClaim memory newMerge)
+    {
+        address[] storage revealed = _revealed[bounty][clock.round];
+        assertEq(revealed.length, clock.reveals, "revealed");
+        uint96[] memory cumulative = _before(bounty, id, clock);
+        uint256 total = 0;
+        uint256 rejections = 0;
+        for (uint256 k = 0; k < revealed.length; ++k) {
+            if (rejected >> k & 1 == 1) ++rejections;
+            else total += _weightOf(id, clock.round, revealed[k]);
+        }
+        uint256 share = _share(id, clock.round);
+        for (uint256 k = 0; k < revealed.length; ++k) {
+            if (rejected >> k & 1 == 1) continue;
+            uint96 pay = uint96(share * _weightOf(id, clock.round, revealed[k]) / total);
+            cumulative[market.provider(id, revealed[k]).index] += pay;
+            newMerge.paid += pay;
+        }
+        _payouts[bounty][clock.round] = cumulative;
+        newMerge.payoutRoot = Trees.root(_leaves(bounty, cumulative));
+        newMerge.rejected = rejected;
+        newMerge.reasons = new bytes(rejections);
+        for (uint256 k = 0; k < rejections; ++k) {
+            newMerge.reasons[k] = 0x01;
+        }
+    }
+
+    function claim(uint256 bounty, uint256 who, uint256 round) external {
+        bounty = _bounty(bounty);
+        BountyId id = BountyId.wrap(bounty);
+        _claim(bounty, providerAt(who % PROVIDERS), uint16(bound(round, 1, market.terms(id).rounds)));
+    }
+
+    function _claim(uint256 bounty, address account, uint16 round) private act("claim", bounty) {
+        BountyId id = BountyId.wrap(bounty);
+        uint96[] memory cumulative = _payouts[bounty][round];
+        Provider memory standing = market.provider(id, account);
+        if (standing.commitRound == 0 || standing.index >= cumulative.length) return;
+        if (this.time() < market.mergeOf(id, round).vestsAt) return;
+        if (cumulative[standing.index] <= standing.claimed) return;
+        uint96 amount = cumulative[standing.index] - standing.claimed;
+        bytes32[] memory proof = Trees.proof(_leaves(bounty, cumulative), standing.index);
+        (wentOut[bounty], taken[bounty]) = (wentOut[bounty] + amount, taken[bounty] + amount);
+        claimed[bounty][account] += amount;
+        vm.prank(account);
+        market.claim(id, round, cumulative[standing.index], proof);
+    }
+
+    function claimLapsed(uint256 bounty, uint256 who, uint256 round) external {
+        bounty = _bounty(bounty);
+        BountyId id = BountyId.wrap(bounty);
+        _claimLapsed(bounty, providerAt(who % PROVIDERS), uint16(bound(round, 1, market.terms(id).rounds)));
+    }
+
+    function _claimLapsed(uint256 bounty, address account, uint16 round) private act("claimLapsed", bounty) {
+        BountyId id = BountyId.wrap(bounty);
+        market.settle(id);
+        bytes32 updateRoot = _updateRoot(round, account);
+        uint96 share = market.lapsedShare(id, round);
+        if (share == 0 || market.revealOf(id, round, updateRoot).provider != account) return;
+        if (market.revealOf(id, round, updateRoot).compensated) return;
+        (wentOut[bounty], taken[bounty]) = (wentOut[bounty] + share, taken[bounty] + share);
+        vm.prank(account);
+        market.claimLapsed(id, round, updateRoot);
+    }
+
+    function settle(uint256 bounty) external act("settle", 0) {
+        market.settle(BountyId.wrap(_bounty(bounty)));
+    }
+
+    function refund(uint256 bounty) external {
+        _refund(_bounty(bounty));
+    }
+
+    function _refund(uint256 bounty) private act("refund", bounty) {
+        BountyId id = BountyId.wrap(bounty);
+        market.settle(id);
+        (, uint128 free) = market.money(id);
+        if (market.clock(id).phase != Phase.Ended || free == 0 || !_vested(id)) return;
+        wentOut[bounty] += free;
+        market.refund(id);
+    }
+
+    function cancel(uint256 bounty, uint256 dice) external {
+        bounty = _bounty(bounty);
+        if (dice % 16 == 0 && market.clock(BountyId.wrap(bounty)).phase == Phase.Joining) _cancel(bounty);
+    }
+
+    function _cancel(uint256 bounty) private act("cancel", bounty) {
+        (, uint128 free) = market.money(BountyId.wrap(bounty));
+        wentOut[bounty] += free;
+        vm.prank(owner);
+        market.cancel(BountyId.wrap(bounty));
+    }
+
+    // --- the end of everything ---
+
+    /// @dev Wait, then let everyone take what is theirs.
+    function drain() external {
+        for (uint256 bounty = 1; bounty <= BOUNTIES; ++bounty) {
+            BountyId id = BountyId.wrap(bounty);
+            if (market.clock(id).phase == Phase.Joining) _cancel(bounty);
+            for (uint256 k = 0; k < 20 && _unfinished(id); ++k) {
+                skip(400);
+            }
+            skip(400);
+            for (uint256 k = 0; k < PROVIDERS; ++k) {
+                for (uint16 round = market.terms(id).rounds; round > 0; --round) {
+                    _claim(bounty, providerAt(k), round);
+                    _claimLapsed(bounty, providerAt(k), round);
+                }
+                if (market.provider(id, providerAt(k)).stake != 0) _withdrawStake(bounty, providerAt(k));
+            }
+            _withdrawBond(bounty, bonders[0]);
+            _withdrawBond(bounty, bonders[1]);
+            _refund(bounty);
+        }
+    }
+
+    // --- the model's own view ---
+
+    function _bounty(uint256 seed) private pure returns (uint256) {
+        return 1 + seed % BOUNTIES;
+    }
+
+    function _unfinished(BountyId id) private view returns (bool) {
+        Phase phase = market.clock(id).phase;
+        return phase != Phase.Ended && phase != Phase.Cancelled;
+    }
+
+    function _active(BountyId id, address account) private view returns (bool) {
+        Provider memory standing = market.provider(id, account);
+        return standing.stake != 0 && standing.unlocksAt == 0;
+    }
+
+    function _committedIn(BountyId id, address account, uint16 round) private view returns (bool) {
+        return market.commitmentOf(id, account) != 0 && market.provider(id, account).commitRound == round;
+    }
+
+    /// @dev Unopened, and its reveal window is over. A commit phase that expired had none: no quorum ever came.
+    function _forfeitDue(BountyId id, address account) private view returns (bool) {
+        if (market.commitmentOf(id, account) == 0) return false;
+        Clock memory clock = market.clock(id);
+        if (market.provider(id, account).commitRound < clock.round) return true;
+        if (clock.phase == Phase.Ended) return clock.commits >= market.terms(id).minUpdates;
+        return clock.phase == Phase.Merge || clock.phase == Phase.OpenMerge;
+    }
+
+    function _stakeFree(BountyId id, address account) private view returns (bool) {
+        Phase phase = market.clock(id).phase;
+        uint32 unlocksAt = market.provider(id, account).unlocksAt;
+        if (phase == Phase.Cancelled || (unlocksAt != 0 && this.time() >= unlocksAt)) return true;
+        return phase == Phase.Ended && _vested(id);
+    }
+
+    function _vested(BountyId id) private view returns (bool) {
+        for (uint16 round = market.terms(id).rounds; round > 0; --round) {
+            uint32 vestsAt = market.mergeOf(id, round).vestsAt;
+            if (vestsAt != 0) return this.time() >= vestsAt;
+        }
+        return true;
+    }
+
+    function _share(BountyId id, uint16 round) private view returns (uint256) {
+        (uint256 pot, uint256 rounds) = (market.terms(id).pot, market.terms(id).rounds);
+        return pot * round / rounds - pot * (round - 1) / rounds;
+    }
+
+    function _weightOf(BountyId id, uint16 round, address account) private view returns (uint256) {
+        return market.revealOf(id, round, _updateRoot(round, account)).weight;
+    }
+
+    /// @dev Cumulative payouts of the latest merged round, with a place for everyone who has joined since.
+    function _before(uint256 bounty, BountyId id, Clock memory clock)
+        private
+        view
+        returns (uint96[] memory cumulative)
+    {
+        cumulative = new uint96[](clock.memberCount);
+        for (uint16 round = clock.round - 1; round > 0; --round) {
+            if (market.mergeOf(id, round).vestsAt == 0) continue;
+            uint96[] memory latest = _payouts[bounty][round];
+            for (uint256 k = 0; k < latest.length; ++k) {
+                cumulative[k] = latest[k];
+            }
+            break;
+        }
+    }
+
+    function _leaves(uint256 bounty, uint96[] memory cumulative) private view returns (bytes32[] memory leaves) {
+        leaves = new bytes32[](cumulative.length);
+        for (uint32 k = 0; k < leaves.length; ++k) {
+            leaves[k] = ChunkTreeLib.payoutLeaf(k, _memberAt[bounty][k], cumulative[k]);
+        }
+    }
+
+    function _treeTop(uint16 round, address account) private pure returns (bytes32) {
+        return keccak256(abi.encode(round, account));
+    }
+
+    function _updateRoot(uint16 round, address account) private pure returns (bytes32) {
+        return SumTreeLib.seal(_treeTop(round, account), NORM);
+    }
+
+    function _commitment(BountyId id, uint16 round, address account) private view returns (bytes32) {
+        return keccak256(
+            abi.encode(block.chainid, address(market), id, round, account, _updateRoot(round, account), bytes32("salt"))
+        );
+    }
+}
