@@ -1,14 +1,13 @@
 """From Solidity sources to the committed artifacts: the one module that runs a Solidity compiler.
 
-`python -m ledger.build` rebuilds `contracts/artifacts/`. The compiler is the file that FEDBOUNTY_SOLC names, else npm's
-behind `scripts/solc`. Both give the same bytes: settings are pinned and the bytecode carries no metadata.
+`python -m ledger.build [COMPILER]` rebuilds `contracts/artifacts/`. COMPILER is a native solc, by default npm's behind
+`scripts/solc`. Both give the same bytes: settings are pinned and the bytecode carries no metadata.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from solcx.wrapper import get_version_str_from_solc_binary
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "contracts" / "src"
 ARTIFACTS = ROOT / "contracts" / "artifacts"
+NPM_COMPILER = ROOT / "scripts" / "solc"
 CONTRACTS = ("TrainingMarket", "DevToken")
 
 SETTINGS: dict[str, Any] = {
@@ -37,11 +37,7 @@ _IMPORT = re.compile(r'^\s*import\b[^"]*"([^"]+)"\s*;', re.MULTILINE)
 class CompilerMissing(RuntimeError):
     def __init__(self, compiler: Path) -> None:
         self.compiler = compiler
-        super().__init__(f"There is no Solidity compiler at {compiler}. Run scripts/setup, or set FEDBOUNTY_SOLC.")
-
-
-def default_compiler() -> Path:
-    return Path(os.environ.get("FEDBOUNTY_SOLC") or ROOT / "scripts" / "solc")
+        super().__init__(f"There is no Solidity compiler at {compiler}. Run scripts/setup, or name another one.")
 
 
 def sources(name: str) -> dict[str, str]:
@@ -91,10 +87,11 @@ def rendered(artifact: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
+    compiler = Path(sys.argv[1]) if len(sys.argv) > 1 else NPM_COMPILER
     ARTIFACTS.mkdir(exist_ok=True)
     for name in CONTRACTS:
         path = ARTIFACTS / f"{name}.json"
-        path.write_text(rendered(compile_contract(name, default_compiler())))
+        path.write_text(rendered(compile_contract(name, compiler)))
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 
 

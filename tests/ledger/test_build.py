@@ -9,9 +9,9 @@ import pytest
 from ledger.build import (
     ARTIFACTS,
     CONTRACTS,
+    NPM_COMPILER,
     CompilerMissing,
     compile_contract,
-    default_compiler,
     rendered,
     source_hash,
     sources,
@@ -25,12 +25,12 @@ LARGEST_CODE_BYTES = 24_576 + 2_048
 
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_compile_contract__when_rebuilt__then_the_committed_artifact_is_the_same(name: str) -> None:
-    assert (ARTIFACTS / f"{name}.json").read_text() == rendered(compile_contract(name, default_compiler()))
+    assert (ARTIFACTS / f"{name}.json").read_text() == rendered(compile_contract(name, NPM_COMPILER))
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_compile_contract__when_rebuilt__then_it_fits_on_chain(name: str) -> None:
-    bytecode = compile_contract(name, default_compiler())["bytecode"]
+    bytecode = compile_contract(name, NPM_COMPILER)["bytecode"]
     assert 0 < len(bytecode) // 2 - 1 <= LARGEST_CODE_BYTES
 
 
