@@ -13,10 +13,10 @@ from web3.types import RPCEndpoint
 from ledger.chain import Chain
 from ledger.keccak import keccak
 
-RUNTIME = bytes.fromhex("60006000a0" "00")
+RUNTIME = bytes.fromhex("60006000a000")
 """PUSH1 0, PUSH1 0, LOG0, STOP."""
 
-CONSTRUCTOR = bytes.fromhex("6006" "600c" "6000" "39" "6006" "6000" "f3")
+CONSTRUCTOR = bytes.fromhex("6006600c60003960066000f3")
 """CODECOPY(0, 12, 6), RETURN(0, 6)."""
 
 ABI: list[dict[str, Any]] = [
@@ -38,7 +38,7 @@ def shut_data(until: int) -> bytes:
 def shut(chain: Chain, address: str, until: int) -> None:
     """Make the door refuse from now on, as only a devnet can."""
     data = shut_data(until)
-    head = bytes.fromhex("6024" "600c" "6000" "39" "6024" "6000" "fd")  # CODECOPY(0, 12, 36), REVERT(0, 36)
+    head = bytes.fromhex("6024600c60003960246000fd")  # CODECOPY(0, 12, 36), REVERT(0, 36)
     set_code(chain, address, head + data)
 
 
