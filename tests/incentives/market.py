@@ -55,6 +55,7 @@ class Market:
 
     terms: Terms
     now: int = 1000
+    owner: Address = make.OWNER
     phase: str = "joining"
     round: int = 0
     opened_at: int = 0
@@ -72,7 +73,7 @@ class Market:
 
     def __post_init__(self) -> None:
         self.balance = self.terms.pot
-        self.emit(Posted, make.OWNER, self.terms)
+        self.emit(Posted, self.owner, self.terms)
 
     def emit(self, kind: type[Event], *values: Any) -> None:
         at = Position(self.now, len(self.events), "0x")
@@ -277,7 +278,7 @@ class Market:
     def refund(self) -> None:
         amount = self.refundable
         self.balance -= amount
-        self.emit(Refunded, make.OWNER, Wei(amount))
+        self.emit(Refunded, self.owner, Wei(amount))
 
     @property
     def refundable(self) -> int:
