@@ -28,13 +28,19 @@ GUARD = 256
 RATE_BITS = 16
 """The learning rate `eta` counts in units of 2**-16."""
 
+ONE = 2**RATE_BITS
+"""A learning rate of 1."""
+
 STATE_MIN, STATE_MAX = -(2**31), 2**31 - 1
 
 MAX_UPDATES = 256
 """Up to here a sum times GUARD fits int32, and `add_up` is exact."""
 
+_MOST = 2**23
+"""An aggregate's greatest magnitude."""
+
 _STEP = 32 * 1024
-"""Coordinates of a block that are widened to int64 at a time."""
+"""Coordinates of a block that take the server's step at a time, in the cache."""
 
 
 class BlockRule(Protocol):
@@ -82,18 +88,24 @@ class Mean:
     ) -> None:
         """A' = clamp(A + eta * (S * 256 // n) // 65536), floored at each division (numpy's `//` and `>>` floor)."""
         add_up(updates, merged_B)
-        wide = _scratch.rows(1, min(_STEP, len(merged_B)), np.int64)[0]
         for start in range(0, len(merged_B), _STEP):
-            aggregate = merged_B[start : start + _STEP]
-            step = wide[: len(aggregate)]
+            state, aggregate = state_B[start : start + _STEP], merged_B[start : start + _STEP]
             np.multiply(aggregate, GUARD, out=aggregate)
             np.floor_divide(aggregate, len(updates), out=aggregate)
-            np.copyto(step, aggregate)
-            np.multiply(step, self.eta, out=step)  # |aggregate| <= 2**23 and eta < 2**32: exact in int64
-            np.right_shift(step, RATE_BITS, out=step)
-            np.add(step, state_B[start : start + _STEP], out=step)
-            np.clip(step, STATE_MIN, STATE_MAX, out=step)
-            np.copyto(aggregate, step, casting="unsafe")
+            if self.eta == ONE and state.min() > STATE_MIN + _MOST and state.max() < STATE_MAX - _MOST:
+                np.add(aggregate, state, out=aggregate)  # nothing to scale and nothing to clamp
+            else:
+                self._step(state, aggregate)
+
+    def _step(self, state: NDArray[np.int32], aggregate: NDArray[np.int32]) -> None:
+        """Turn a piece of the aggregate into the new state, in int64: |aggregate| <= 2**23 and eta < 2**32."""
+        step = _scratch.rows(1, len(aggregate), np.int64)[0]
+        np.copyto(step, aggregate)
+        np.multiply(step, self.eta, out=step)
+        np.right_shift(step, RATE_BITS, out=step)
+        np.add(step, state, out=step)
+        np.clip(step, STATE_MIN, STATE_MAX, out=step)
+        np.copyto(aggregate, step, casting="unsafe")
 
 
 def add_up(updates: Sequence[NDArray[np.int16]], sums_B: NDArray[np.int32]) -> None:

@@ -22,6 +22,8 @@ def flower_python() -> Path:
         if not ready.exists():
             console.print(f"making {FOLDER} with the newest flwr that installs")
             subprocess.run([sys.executable, "-m", "venv", "--clear", FOLDER], check=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", "--quiet", "flwr", "numpy"], check=True)
+            install = [python, "-m", "pip", "install", "--quiet", "--quiet", "flwr", "numpy"]
+            if subprocess.run(install, check=False).returncode:
+                raise SystemExit("flwr could not be installed; the comparison needs pip's package index, once.")
             ready.touch()
     return python

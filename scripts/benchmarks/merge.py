@@ -37,7 +37,7 @@ class Size:
         return self.updates * self.coordinates
 
 
-FULL = Size(updates=50, coordinates=10_000_000 // CHUNK * CHUNK, repeats=7)
+FULL = Size(updates=50, coordinates=10_000_000 // CHUNK * CHUNK, repeats=20)
 QUICK = Size(updates=10, coordinates=1_000_000 // CHUNK * CHUNK, repeats=3)
 
 
@@ -108,7 +108,7 @@ def _memory(folder: Path, size: Size, updates: int, block: int) -> float:
 
 def _flower(python: Path, folder: Path, size: Size) -> dict[str, Any]:
     """Flower's FedAvg in its own environment, on the same values as float32 weights."""
-    arguments = [str(folder), str(size.updates), str(size.coordinates), str(UPDATE_BITS), str(min(size.repeats, 3))]
+    arguments = [str(folder), str(size.updates), str(size.coordinates), str(UPDATE_BITS), str(min(size.repeats, 5))]
     done = subprocess.run(
         [python, "-W", "ignore", FLOWER_WORKER, *arguments], check=True, capture_output=True, text=True
     )

@@ -13,11 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from node.merging import MAX_UPDATES, STATE_MAX, STATE_MIN, Blocks, add_up, coordinate_mean, merge_mean
+from node.merging import MAX_UPDATES, ONE, STATE_MAX, STATE_MIN, Blocks, add_up, coordinate_mean, merge_mean
 from node.updates import LIMIT, decode_update, encode_update
-
-ONE = 65536
-"""A learning rate of 1.0."""
 
 ETAS = st.sampled_from([0, 1, 255, 32768, 65535, ONE, 65537, 2**31, 2**32 - 1]) | st.integers(0, 2**32 - 1)
 EDGES = [-LIMIT, -LIMIT + 1, -257, -2, -1, 0, 1, 2, 257, LIMIT - 1, LIMIT]
@@ -87,6 +84,16 @@ def test_add_up__when_bytes_carry_in_every_way__then_the_sums_are_exact(count: i
     sums = np.empty(1000, dtype=np.int32)
     add_up(updates, sums)
     assert np.array_equal(sums, np.sum(updates, axis=0, dtype=np.int64))
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("offset", [-1, 0, 1])
+@pytest.mark.parametrize("value", [-LIMIT, LIMIT])
+def test_merge_mean__when_the_state_is_near_its_ends__then_it_clamps_and_never_wraps(offset: int, value: int) -> None:
+    state = [STATE_MIN + 2**23 + offset, STATE_MAX - 2**23 + offset]
+    for each in state:
+        merged_D = merge_mean(np.array([each], dtype=np.int32), columns([[value]]), ONE)
+        assert merged_D.tolist() == [coordinate_mean(each, [value], ONE)]
 
 
 @pytest.mark.unit
