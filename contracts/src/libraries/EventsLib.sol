@@ -17,8 +17,9 @@ library EventsLib {
         string multiaddr
     );
     event Left(BountyId indexed bounty, address indexed provider, uint32 unlocksAt);
+    /// @notice A provider that had not left stops being a member with this.
     event StakeWithdrawn(BountyId indexed bounty, address indexed provider, uint96 amount);
-    /// @notice A provider lost part of its stake to the pot.
+    /// @notice A provider lost part of its stake to the owner. If too little is left, `Left` follows.
     event StakeForfeited(BountyId indexed bounty, address indexed provider, uint16 round, uint96 amount);
     /// @notice A round's commit window began.
     event RoundOpened(BountyId indexed bounty, uint16 indexed round, uint32 openedAt);
