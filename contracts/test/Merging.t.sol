@@ -340,6 +340,20 @@ contract MergingTest is MarketTest {
         assertEq(_balance(rival), FORTUNE, "rival");
     }
 
+    function test_withdraw__afterTheEnd__waitsForTheLastMergeToVest() public {
+        _playRounds(3, 1_000e18);
+        vm.warp(vestsAt - 1);
+        _refused(abi.encodeWithSelector(ErrorsLib.StakeLocked.selector, vestsAt));
+        _withdraw(0);
+        _refused(abi.encodeWithSelector(ErrorsLib.BondLocked.selector, vestsAt));
+        _withdrawBond(aggregator);
+        vm.warp(vestsAt);
+        _withdraw(0);
+        _withdrawBond(aggregator);
+        assertEq(_balance(_provider(0)), FORTUNE, "provider");
+        assertEq(_balance(aggregator), FORTUNE, "aggregator");
+    }
+
     // --- refund ---
 
     function test_refund__whenTheLastMergeHasVested__paysTheOwnerTheRest() public {
