@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from incentives.payouts import cumulative_payouts
+from incentives.payouts import split_round
 from incentives.settlement import Settlement
-from ledger.history import BountyHistory
-from ledger.records import Money
+from ledger.history import BountyHistory, accepted
+from ledger.records import Address, Money
 from node.auditor.report import Difference
 
 
@@ -30,11 +30,19 @@ def money_differences(history: BountyHistory, settlement: Settlement, on_chain: 
 
 
 def _claim_differences(history: BountyHistory, settlement: Settlement) -> list[Difference]:
-    """Providers whose claims add up to no amount that a merged round's payout tree gives them."""
-    trees = [dict(cumulative_payouts(history, one.number)) for one in history.merged_rounds]
-    found = []
-    for account, claimed in settlement.claimed.items():
-        amounts = sorted({tree.get(account, 0) for tree in trees} | {0})
-        if claimed not in amounts:
-            found.append(Difference(0, f"money (claims of {account})", str(claimed), f"one of {amounts}"))
-    return found
+    """Providers whose claims add up to no amount that a merged round's payout tree gave them."""
+    totals: dict[Address, int] = {}
+    given: dict[Address, set[int]] = {}
+    for one in history.merged_rounds:
+        if one.merged is None:
+            continue
+        counted = accepted(one.merged, one.reveals)
+        parts = split_round(history.posted.terms, one.number, counted).parts
+        for reveal, amount in zip(counted, parts, strict=True):
+            totals[reveal.provider] = totals.get(reveal.provider, 0) + amount
+            given.setdefault(reveal.provider, set()).add(totals[reveal.provider])
+    return [
+        Difference(0, f"money (claims of {account})", str(claimed), f"one of {sorted(given.get(account, set()))}")
+        for account, claimed in settlement.claimed.items()
+        if claimed and claimed not in given.get(account, set())
+    ]
