@@ -77,6 +77,7 @@ class Role:
 
 def main() -> int:
     options = parse_options()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started it in the background
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with TemporaryDirectory(prefix="fedbounty-demo-") as folder, contextlib.ExitStack() as stack:
