@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import commit, merge
+from scripts.benchmarks import audit, commit, merge
 from scripts.benchmarks.measure import Figures, console, machine, show
 
-BENCHMARKS: dict[str, Callable[[bool], Figures]] = {"merge": merge.run, "commit": commit.run}
+BENCHMARKS: dict[str, Callable[[bool], Figures]] = {"merge": merge.run, "commit": commit.run, "audit": audit.run}
 
 
 def main() -> None:
