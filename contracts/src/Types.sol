@@ -97,7 +97,7 @@ struct Clock {
     uint32 startedAt; // when the phase began
     uint32 endsAt; // when it ends if nobody acts; 0 where time does not end it
     uint16 members; // providers that have a stake and are not leaving
-    uint16 memberCount; // providers that ever joined; the payout tree has this many leaves
+    uint16 memberCount; // providers that ever joined
     uint16 commits;
     uint16 reveals;
 }
