@@ -6,6 +6,7 @@ manifest, updates' and states' from the number of chunks.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from ledger.cid import Digest, from_cid, to_cid
 from ledger.commitments import CHUNK, state_tree, zero_state_root
 from ledger.content import ContentStore
-from ledger.errors import ContentMismatch, ProtocolFault
+from ledger.errors import ContentMismatch, ContentTooLarge, ProtocolFault
 from ledger.records import Merged, MergeRule, Revealed, Terms
+from ledger.unixfs import digest_of_file
 from node import manifest as manifests
 from node.manifest import Manifest
 from node.manifest_sections import HoldoutSection
@@ -54,6 +56,7 @@ class BountyFiles:
         self.store = store
         self._cache = cache
         self._seconds = fetch_seconds
+        self._whole: set[Digest] = set()
 
     def manifest(self, terms: Terms) -> Manifest:
         """The manifest, checked against the terms on chain.
@@ -103,11 +106,24 @@ class BountyFiles:
         return self.file(merged.report_cid, MAX_REPORT_BYTES).read_bytes()
 
     def file(self, digest: Digest, max_bytes: int) -> Path:
-        """The file behind a digest, from the cache or from IPFS."""
+        """The file behind a digest, from the cache or from IPFS; a damaged copy in the cache is replaced.
+
+        Raises: ContentTooLarge for a copy at hand too: what a file is must not depend on who holds it.
+        """
         path = self._cache / to_cid(digest)
-        if not path.exists():
+        if not self._has(digest, path):
             self.store.fetch_to(digest, path, max_bytes=max_bytes, timeout_s=self._seconds)
+            self._whole.add(digest)
+        if path.stat().st_size > max_bytes:
+            raise ContentTooLarge(to_cid(digest), max_bytes)
         return path
+
+    def _has(self, digest: Digest, path: Path) -> bool:
+        """Whether the cache has the whole file; its bytes are read for that once a process."""
+        if path.is_file() and (digest in self._whole or digest_of_file(path) == digest):
+            self._whole.add(digest)
+            return True
+        return False
 
     def publish(self, data: bytes) -> Digest:
         """Pin bytes and keep a copy at hand."""
@@ -119,7 +135,10 @@ class BountyFiles:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a crash leaves the old one or the new one."""
     temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(data)
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 

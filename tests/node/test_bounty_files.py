@@ -1,0 +1,151 @@
+"""A bounty's artefacts: from IPFS once, then from the cache, never anything but what was committed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ledger.commitments import state_tree, zero_state_root
+from ledger.content import ContentStore
+from ledger.errors import ContentMismatch, ContentTooLarge, ContentUnavailable
+from ledger.kubo import IpfsDaemon
+from ledger.records import MergeRule, Terms
+from ledger.unixfs import digest_of
+from node import manifest as manifests
+from node.bounty_files import BountyFiles, TermsMismatch, check_terms, write_atomically
+from node.errors import BadManifest
+from node.state_files import encode_state
+from tests import builders as make
+from tests.node import samples
+
+
+@pytest.fixture
+def files(ipfs: IpfsDaemon, tmp_path: Path) -> BountyFiles:
+    return BountyFiles(ContentStore(ipfs.api), tmp_path / "cache", fetch_seconds=1.0)
+
+
+def fitting_terms(**changes: object) -> Terms:
+    """Terms that follow from the sample manifest."""
+    manifest = samples.manifest()
+    chunks = manifests.chunks(manifest)
+    own = make.terms(
+        chunks=chunks,
+        squared_norm_bound=manifests.squared_norm_bound(manifest),
+        state_root=zero_state_root(chunks),
+        merge_parameters=manifest.merge.rate_units.to_bytes(32, "big"),
+    )
+    return replace(own, **changes)
+
+
+@pytest.mark.integration
+def test_file__when_fetched_before__then_ipfs_is_not_asked_again(files: BountyFiles) -> None:
+    data = os.urandom(1000)
+    digest = files.store.add(data)
+    path = files.file(digest, 1000)
+    assert path.read_bytes() == data
+    files.store = ContentStore("http://127.0.0.1:1")
+    assert files.file(digest, 1000) == path
+
+
+@pytest.mark.integration
+def test_file__when_the_copy_in_the_cache_is_damaged__then_it_is_fetched_anew(
+    files: BountyFiles, tmp_path: Path
+) -> None:
+    data = os.urandom(1000)
+    digest = files.store.add(data)
+    files.file(digest, 1000).write_bytes(b"damaged")
+    assert BountyFiles(files.store, tmp_path / "cache", 1.0).file(digest, 1000).read_bytes() == data
+
+
+@pytest.mark.integration
+def test_file__when_larger_than_allowed__then_refused_whether_at_hand_or_not(files: BountyFiles) -> None:
+    digest = files.store.add(os.urandom(1001))
+    with pytest.raises(ContentTooLarge):
+        files.file(digest, 1000)
+    files.file(digest, 1001)
+    with pytest.raises(ContentTooLarge):
+        files.file(digest, 1000)
+
+
+@pytest.mark.integration
+def test_file__when_nobody_has_it__then_unavailable_after_the_time_limit(files: BountyFiles) -> None:
+    with pytest.raises(ContentUnavailable, match="Nobody served"):
+        files.file(digest_of(os.urandom(20)), 1000)
+
+
+@pytest.mark.integration
+def test_publish__then_the_file_is_pinned_and_at_hand(files: BountyFiles) -> None:
+    data = os.urandom(100)
+    digest = files.publish(data)
+    assert digest in files.store.pinned()
+    files.store = ContentStore("http://127.0.0.1:1")
+    assert files.file(digest, 100).read_bytes() == data
+
+
+@pytest.mark.integration
+def test_state__when_its_root_is_recorded__then_its_coordinates(files: BountyFiles) -> None:
+    planes_PD = np.arange(256, dtype=np.int32)[None]
+    merged = make.merged(1, 9, state_root=state_tree(planes_PD).root, state_cid=files.publish(encode_state(planes_PD)))
+    assert np.array_equal(files.state(merged, make.terms(chunks=2)), planes_PD[0])
+
+
+@pytest.mark.integration
+def test_state__when_the_root_is_another__then_mismatch_names_both(files: BountyFiles) -> None:
+    planes_PD = np.arange(256, dtype=np.int32)[None]
+    merged = make.merged(1, 9, state_cid=files.publish(encode_state(planes_PD)))
+    with pytest.raises(ContentMismatch, match=f"{state_tree(planes_PD).root.hex()}.*{merged.state_root.hex()}"):
+        files.state(merged, make.terms(chunks=2))
+
+
+@pytest.mark.integration
+def test_state__before_the_first_merge__then_all_zeros(files: BountyFiles) -> None:
+    assert not files.state(None, make.terms(chunks=3)).any()
+
+
+@pytest.mark.integration
+def test_manifest__when_it_is_none__then_says_so(files: BountyFiles) -> None:
+    with pytest.raises(BadManifest, match="not TOML"):
+        files.manifest(fitting_terms(manifest=files.publish(b"= no manifest " + os.urandom(4).hex().encode())))
+
+
+@pytest.mark.integration
+def test_manifest__when_it_fits_the_terms__then_parsed(files: BountyFiles) -> None:
+    digest = files.publish(manifests.render_manifest(samples.manifest()))
+    assert files.manifest(fitting_terms(manifest=digest)) == samples.manifest()
+
+
+@pytest.mark.unit
+def test_check_terms__when_they_follow_from_the_manifest__then_passes() -> None:
+    check_terms(fitting_terms(), samples.manifest())
+
+
+@pytest.mark.unit
+def test_check_terms__when_they_contradict_the_manifest__then_names_every_difference() -> None:
+    wrong = fitting_terms(chunks=9, squared_norm_bound=1, merge_parameters=bytes(31) + b"\1")
+    with pytest.raises(TermsMismatch) as caught:
+        check_terms(wrong, samples.manifest())
+    assert [problem.split()[0] for problem in caught.value.problems] == [
+        "chunks",
+        "squaredNormBound",
+        "mergeParameters",
+    ]
+
+
+@pytest.mark.unit
+def test_check_terms__when_the_first_state_is_not_zero__then_refused() -> None:
+    with pytest.raises(TermsMismatch, match="zero state"):
+        check_terms(fitting_terms(state_root=make.word("a model of somebody else's")), samples.manifest())
+    assert fitting_terms().merge_rule == MergeRule.MEAN
+
+
+@pytest.mark.unit
+def test_write_atomically__when_the_file_exists__then_it_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for data in (b"old", b"new"):
+        write_atomically(path, data)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
