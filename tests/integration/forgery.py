@@ -1,0 +1,96 @@
+"""Providers that publish something else than what they trained: the work of a forger, fault by fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.cid import Digest
+from ledger.commitments import update_tree
+from ledger.keccak import keccak
+from ledger.records import BountyId
+from ledger.trees import SumNode, seal
+from node.journal import MadeUpdate
+from node.provider.daemon import ProviderDaemon
+from node.provider.decisions import Train
+from node.updates import encode_update
+from tests.integration.world import Party, World
+
+COORDINATES = 15
+"""Of the package's model; the other 113 of its one chunk are padding."""
+
+Forge = Callable[["Forger", NDArray[np.int16]], tuple[Digest, SumNode]]
+
+
+class Forger:
+    """Stands where a provider's `LocalWork` would; pins what `forge` makes of an update."""
+
+    def __init__(self, party: Party, seed: int, forge: Forge) -> None:
+        self.store, self._seed, self._forge = party.store, seed, forge
+
+    def make_update(self, task: Train) -> MadeUpdate:
+        update_D = np.zeros(128, dtype=np.int16)
+        update_D[:COORDINATES] = np.random.default_rng(self._seed).integers(-500, 500, COORDINATES)
+        digest, top = self._forge(self, update_D)
+        return MadeUpdate(task.round, digest, seal(top), top.hash, top.sum, seal(top), "{}")
+
+    def keep(self, made: MadeUpdate) -> None:
+        pass
+
+
+def forging(world: World, party: Party, bounty: BountyId, forge: Forge, seed: int) -> ProviderDaemon:
+    """A provider's daemon whose work is a forger's."""
+    daemon = world.provider(party, bounty, seed)
+    setup = replace(daemon._setup, work=cast(Any, Forger(party, seed, forge)))
+    return ProviderDaemon(setup)
+
+
+def _top(update_D: NDArray[np.int16]) -> SumNode:
+    return update_tree(update_D).top
+
+
+def honest(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
+    return forger.store.add(encode_update(update_D)), _top(update_D)
+
+
+def truncated(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
+    return forger.store.add(encode_update(update_D)[:-2]), _top(update_D)
+
+
+def too_long(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
+    return forger.store.add(encode_update(update_D) + b"\0\0"), _top(update_D)
+
+
+def wrong_header(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
+    return forger.store.add(b"GGUF" + encode_update(update_D)[4:]), _top(update_D)
+
+
+def padded(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
+    update_D[COORDINATES] = 1
+    return honest(forger, update_D)
+
+
+def off_grid(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
+    revealed = _top(update_D)
+    update_D[0] = -32768
+    return forger.store.add(encode_update(update_D)), revealed
+
+
+def other_bytes(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
+    revealed = _top(update_D)
+    update_D[0] += 1
+    return forger.store.add(encode_update(update_D)), revealed
+
+
+def other_norm(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
+    """The norm is sealed into the root, so the lie must be told at the commit."""
+    top = _top(update_D)
+    return forger.store.add(encode_update(update_D)), SumNode(top.hash, top.sum - 1)
+
+
+def nowhere(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
+    return Digest(keccak(b"nobody has this")), _top(update_D)
