@@ -81,6 +81,7 @@ class World:
     market: Market
     token: Token
     transactors: dict[Address, Transactor] = field(default_factory=dict)
+    parties: dict[str, Party] = field(default_factory=dict)
 
     @property
     def chain(self) -> Chain:
@@ -102,7 +103,8 @@ class World:
             f'[ipfs]\napi = "{node.api}"\nfetch_seconds = {FETCH_SECONDS}\n'
             f'[keys]\ndirectory = "{home / "keystore"}"\naccount = "{name}"\npassword_file = "{home / "password"}"\n'
         )
-        return Party(name, home, key, ContentStore(node.api), config)
+        self.parties[name] = Party(name, home, key, ContentStore(node.api), config)
+        return self.parties[name]
 
     def account(self, party: Party) -> Account:
         """The party's account, opened anew; who had it before lost it."""
