@@ -71,7 +71,8 @@ def settings(
 
 def configure_logs(as_json: bool, verbose: bool) -> None:
     """One line an effect, on standard error: an event name and its fields."""
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    for_people = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderer = structlog.processors.JSONRenderer() if as_json else for_people
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
