@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -83,18 +84,19 @@ def open_files(settings: Settings, store: ContentStore) -> BountyFiles:
     return BountyFiles(store, settings.home / "cache", settings.ipfs.fetch_seconds)
 
 
-def open_account(ledgers: Ledgers, prompt: PasswordPrompt) -> Account:
-    """Unlock the account of the settings.
+@contextmanager
+def open_account(ledgers: Ledgers, prompt: PasswordPrompt) -> Iterator[Account]:
+    """Unlock the account of the settings; it is this process's alone while the context is open.
 
-    Raises: BadInput for an unknown account or a wrong password.
+    Raises: BadInput for an unknown account, a wrong password, or one that another process uses.
     """
     keys = ledgers.settings.keys
     if not keys.account:
         raise BadInput("No account is named. Pass --account NAME, or set keys.account (FEDBOUNTY_ACCOUNT).")
     password = read_password(file=keys.password_file, value=environment_password(), prompt=lambda: prompt(keys.account))
     key = load_key(keys.account, password, keys.directory)
-    transactor = Transactor(ledgers.chain, key, ledgers.settings.home / "transactions")
-    return Account(key, transactor, MarketWriter(ledgers.market, transactor))
+    with closing(Transactor(ledgers.chain, key, ledgers.settings.home / "transactions")) as transactor:
+        yield Account(key, transactor, MarketWriter(ledgers.market, transactor))
 
 
 def checked_address(text: str, what: str) -> Address:

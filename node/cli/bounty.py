@@ -93,7 +93,7 @@ def cancel(context: typer.Context, bounty: BountyArgument, yes: Yes = False, as_
     ledgers = open_ledgers(context.obj)
     number = BountyId(bounty)
     terms = ledgers.market.terms(number)
-    account = open_account(ledgers, ask_password)
+    account = context.with_resource(open_account(ledgers, ask_password))
     confirm(f"Cancel bounty {bounty} and take back {tokens(terms.pot)} tokens?", yes or as_json)
     account.writer.cancel(number)
     if as_json:
@@ -117,6 +117,7 @@ def _summary(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
 
 
 def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
+    summary = _summary(ledgers, bounty)
     history = build_history(ledgers.market.events(bounty))
     members = [{"index": m.index, "provider": m.provider, "stake": m.stake} for m in history.members]
     rounds = []
@@ -139,7 +140,7 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
         )
     money = ledgers.market.money(bounty)
     return {
-        **_summary(ledgers, bounty),
+        **summary,
         "owed": money.owed,
         "free": money.free,
         "terms": asdict(history.posted.terms),

@@ -19,7 +19,7 @@ def claim(context: typer.Context, bounty: BountyArgument, as_json: Json = False)
     """Claim all vested pay of a bounty, shares of lapsed rounds, and the stake if it is free. Safe to repeat."""
     settings: Settings = context.obj
     ledgers = open_ledgers(settings)
-    account = open_account(ledgers, ask_password)
+    account = context.with_resource(open_account(ledgers, ask_password))
     number = BountyId(bounty)
     terms = ledgers.market.terms(number)
     view = observe(ledgers.market, number, terms, account.address, None)

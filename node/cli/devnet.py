@@ -94,7 +94,7 @@ def fund(
     """Give the account 100 ether and test tokens; works on a devnet only."""
     settings: Settings = context.obj
     ledgers = open_ledgers(settings)
-    account = open_account(ledgers, ask_password)
+    account = context.with_resource(open_account(ledgers, ask_password))
     fund_ether(ledgers.chain, account.address, 100 * 10**18)
     token = checked_address(settings.chain.token, "chain.token (FEDBOUNTY_TOKEN)")
     mint_tokens(account.transactor, token, account.address, parse_tokens(amount))

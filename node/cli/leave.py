@@ -19,7 +19,7 @@ def leave(context: typer.Context, bounty: BountyArgument, yes: Yes = False) -> N
     """Leave a bounty. The stake is free when nothing you did can be challenged any more; `fedbounty claim` takes it."""
     settings: Settings = context.obj
     ledgers = open_ledgers(settings)
-    account = open_account(ledgers, ask_password)
+    account = context.with_resource(open_account(ledgers, ask_password))
     number = BountyId(bounty)
     view = observe(ledgers.market, number, ledgers.market.terms(number), account.address, None)
     if view.standing.stake == 0:
