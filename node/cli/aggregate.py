@@ -10,7 +10,7 @@ from node.aggregator.merge_work import MergeWork
 from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, tokens
-from node.cli.running import run_daemon
+from node.cli.running import OVER, BountyOver, run_daemon
 from node.connections import open_account, open_files, open_ledgers, open_store
 from node.scoring import open_scorer
 from node.settings import Settings
@@ -26,11 +26,14 @@ def aggregate(context: typer.Context, bounty: BountyArgument, yes: Yes = False) 
     ledgers = open_ledgers(settings)
     number = BountyId(bounty)
     terms = ledgers.market.terms(number)
+    account = context.with_resource(open_account(ledgers, ask_password))
+    bond, _ = ledgers.market.bond(number, account.address)
+    phase = ledgers.market.clock(number).phase
+    if phase in OVER and bond == 0 and ledgers.market.money(number).free == 0:
+        raise BountyOver(bounty, phase.name.lower(), "There is nothing left to merge, to refund or to take back.")
     files = open_files(settings, open_store(settings))
     manifest = files.manifest(terms)
-    account = open_account(ledgers, ask_password)
-    bond, _ = ledgers.market.bond(number, account.address)
-    if bond < terms.bond:
+    if bond < terms.bond and phase not in OVER:
         named = "the named aggregator" if account.address == terms.aggregator else "not the named aggregator"
         console.print(f"{account.address} is {named} of bounty {bounty}.")
         confirm(f"Lock a bond of {tokens(terms.bond)} tokens when it is needed?", yes)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from incentives.economics import estimate_pay
+from ledger.errors import BadInput
 from ledger.records import BountyId, PrivacyMode, Terms, Wei
 from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, tokens
-from node.cli.running import run_daemon
+from node.cli.running import OVER, BountyOver, run_daemon
 from node.connections import Ledgers, open_account, open_files, open_ledgers, open_store
 from node.journal import Journal
 from node.manifest import Manifest, describe
@@ -39,20 +41,31 @@ def provide(
     ledgers = open_ledgers(settings)
     number = BountyId(bounty)
     terms = ledgers.market.terms(number)
+    own = Wei(terms.stake if stake is None else stake)
+    if own < terms.stake:
+        raise BadInput(f"Bounty {bounty} asks for a stake of at least {terms.stake}; --stake {stake} is less.")
+    account = context.with_resource(open_account(ledgers, ask_password))
+    is_member = ledgers.market.provider(number, account.address).stake > 0
+    phase = ledgers.market.clock(number).phase
+    if not is_member and phase in OVER:
+        remedy = f"No one can join it any more. If it owes you pay, `fedbounty claim {bounty}` takes it."
+        raise BountyOver(bounty, phase.name.lower(), remedy)
     store = open_store(settings)
     files = open_files(settings, store)
     manifest = files.manifest(terms)
-    account = open_account(ledgers, ask_password)
     work = LocalWork(LocalWorkSetup(settings.home / "updates", files, terms, manifest, data, device))
-    journal = Journal(settings.home / "journal.sqlite")
-    if ledgers.market.provider(number, account.address).stake == 0:
+    journal = Journal(_journal_path(ledgers))
+    if not is_member:
         _show_offer(ledgers, number, terms, manifest, work)
-        confirm(f"Join bounty {bounty} with a stake of {tokens(stake or terms.stake)} tokens?", yes)
-    setup = ProviderSetup(
-        ledgers.market, account, number, terms, work, journal, store.addresses()[0], Wei(stake or terms.stake)
-    )
+        confirm(f"Join bounty {bounty} with a stake of {tokens(own)} tokens?", yes)
+    setup = ProviderSetup(ledgers.market, account, number, terms, work, journal, store.addresses()[0], own)
     console.print(f"Following bounty {bounty} as {account.address}. Ctrl-C stops; the same command goes on.")
     console.print(run_daemon(ProviderDaemon(setup), settings.chain.poll_seconds))
+
+
+def _journal_path(ledgers: Ledgers) -> Path:
+    """One journal a chain: a devnet that is started anew has the same id, contracts and bounties as the one before."""
+    return ledgers.settings.home / f"journal-{ledgers.chain.block(0).hash.hex()[:8]}.sqlite"
 
 
 def _show_offer(ledgers: Ledgers, bounty: BountyId, terms: Terms, manifest: Manifest, work: LocalWork) -> None:

@@ -9,7 +9,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from ledger.errors import BadInput
+from ledger.records import Phase
 from node.loop import Daemon, run
+
+OVER = (Phase.ENDED, Phase.CANCELLED)
+
+
+class BountyOver(BadInput):
+    def __init__(self, bounty: int, phase: str, remedy: str) -> None:
+        self.bounty, self.phase = bounty, phase
+        super().__init__(f"Bounty {bounty} is over ({phase}). {remedy}")
 
 
 @contextmanager
