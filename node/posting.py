@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from node import manifest as manifests
 from node.manifest import Manifest, manifest_from, parse_manifest, render_manifest
 from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
 from node.package.loader import load_package
+
+MOST_TOKENS = 2**96 - 1
+MOST_SECONDS = 2**24 - 1
+"""Of all commit windows of a round together: 194 days."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,38 @@ class IncompletePackage(BadInput):
     def __init__(self, folder: Path, missing: str) -> None:
         self.folder, self.missing = folder, missing
         super().__init__(f"{folder} has no {missing}. `fedbounty bounty pack` writes a whole package.")
+
+
+class BadOffer(BadInput):
+    """`problems` holds everything that the contract would refuse."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(f"The bounty can't be posted like this: {'; '.join(problems)}.")
+
+
+def check_offer(offer: Offer) -> None:
+    """Refuse what the contract would refuse, before anything is sent.
+
+    Raises: BadOffer naming every problem.
+    """
+    rules = [
+        (offer.pot > 0, "the pot is 0"),
+        (offer.stake > 0, "the stake is 0"),
+        (offer.bond > 0, "the bond is 0"),
+        (offer.pot + offer.bond <= MOST_TOKENS, "pot and bond together exceed 2^96 - 1"),
+        (
+            offer.min_updates <= offer.max_updates,
+            f"the quorum of {offer.min_updates} updates is more than the {offer.max_updates} that a round takes",
+        ),
+        (
+            offer.patience * offer.commit_seconds <= MOST_SECONDS,
+            f"{offer.patience} commit windows of {offer.commit_seconds} s are longer than {MOST_SECONDS} s together",
+        ),
+    ]
+    problems = [problem for holds, problem in rules if not holds]
+    if problems:
+        raise BadOffer(problems)
 
 
 def read_package(folder: Path) -> Manifest:

@@ -15,7 +15,7 @@ from node.cli.arguments import Json, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, print_json, terms_rows, tokens
 from node.connections import checked_address, open_account, open_ledgers, open_store
-from node.posting import Offer, publish_package, read_package, terms_for
+from node.posting import Offer, check_offer, publish_package, read_package, terms_for
 from node.settings import Settings
 
 RewardName = Literal["equal", "stake"]
@@ -45,7 +45,7 @@ def post(
     """Publish a model package on IPFS, put the pot in escrow and open the bounty."""
     settings: Settings = context.obj
     ledgers = open_ledgers(settings)
-    account = open_account(ledgers, ask_password)
+    account = context.with_resource(open_account(ledgers, ask_password))
     store = open_store(settings)
     manifest = read_package(package)
     share = parse_tokens(pot) // rounds
@@ -67,6 +67,7 @@ def post(
         reward_rule=RewardRule[reward.upper()],
         max_weight=max_weight if reward == "stake" else 1,
     )
+    check_offer(offer)
     digest = publish_package(store, package, manifest)
     terms = terms_for(offer, manifest, digest)
     if not as_json:
