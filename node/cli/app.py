@@ -13,7 +13,7 @@ import typer
 
 from ledger.errors import FedbountyError
 from node.cli.lazy import lazy_group
-from node.cli.output import errors, text
+from node.cli.output import errors, lines
 from node.settings import load_settings
 
 COMMANDS = {
@@ -90,7 +90,7 @@ def main() -> None:
     try:
         app()
     except FedbountyError as error:
-        errors.print(f"[bold red]fedbounty:[/bold red] {text(error, 4000)}", soft_wrap=True, highlight=False)
+        errors.print(f"[bold red]fedbounty:[/bold red] {lines(error)}", soft_wrap=True, highlight=False)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

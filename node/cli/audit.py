@@ -48,7 +48,7 @@ def _run(market: Market, files: BountyFiles, bounty: BountyId) -> AuditReport:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors, transient=True) as bar:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("recomputing rounds", total=None)
 
         def advance(report: RoundReport, rounds: int) -> None:

@@ -43,6 +43,11 @@ def text(value: object, length: int = 300) -> str:
     return escape(shown(value, length))
 
 
+def lines(value: object, length: int = 4000) -> str:
+    """As `text`, for what may have several lines."""
+    return "\n".join(text(line, length) for line in str(value)[:length].splitlines())
+
+
 def pairs(title: str, rows: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
     table = Table(title=title, show_header=False, title_justify="left", box=None, padding=(0, 2, 0, 0))
