@@ -9,7 +9,8 @@ import typer
 
 from incentives.economics import estimate_pay
 from ledger.errors import BadInput
-from ledger.records import BountyId, PrivacyMode, Terms, Wei
+from ledger.records import BountyId, PrivacyMode, Terms
+from node.cli.amounts import parse_tokens
 from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, tokens
@@ -29,7 +30,7 @@ def provide(
         str, typer.Option(help="Your data: a .csv, .parquet or .npz file, an image folder, or module:function.")
     ],
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
-    stake: Annotated[int | None, typer.Option(help="Stake in the token's smallest unit; default: the least.")] = None,
+    stake: Annotated[str, typer.Option(help="Tokens to stake; default: the least.")] = "",
     yes: Yes = False,
 ) -> None:
     """Join a bounty and train for it on your own data until it ends.
@@ -41,9 +42,10 @@ def provide(
     ledgers = open_ledgers(settings)
     number = BountyId(bounty)
     terms = ledgers.market.terms(number)
-    own = Wei(terms.stake if stake is None else stake)
+    own = parse_tokens(stake) if stake else terms.stake
     if own < terms.stake:
-        raise BadInput(f"Bounty {bounty} asks for a stake of at least {terms.stake}; --stake {stake} is less.")
+        least = f"{tokens(terms.stake)} tokens"
+        raise BadInput(f"Bounty {bounty} asks for a stake of at least {least}; --stake {stake} is less.")
     account = context.with_resource(open_account(ledgers, ask_password))
     is_member = ledgers.market.provider(number, account.address).stake > 0
     phase = ledgers.market.clock(number).phase

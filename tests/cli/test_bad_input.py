@@ -87,7 +87,7 @@ def test_command__when_there_is_no_ether__then_refused(
 def test_provide__when_the_stake_is_less_than_asked__then_refused(shell: Shell, bounty: BountyId, data: str) -> None:
     for stake in ("1", "0"):
         said = shell.refused(2, "provide", str(bounty), "--data", data, "--stake", stake, "--yes")
-        assert "asks for a stake of at least 10000000000000000000" in said
+        assert "asks for a stake of at least 10 tokens" in said
 
 
 # --- endpoints, chain, keys ---
