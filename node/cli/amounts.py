@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 from ledger.errors import BadInput
 from ledger.records import Wei
@@ -12,6 +12,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d{1,8})([smhd]?)")
 MAX_AMOUNT = 2**96 - 1
 
+_EXACT = Context(prec=60, traps=[InvalidOperation, Inexact])
+"""Enough digits for every amount, and nothing is ever rounded to fit: the usual 28 are one too few."""
+
 
 def parse_tokens(text: str, decimals: int = 18) -> Wei:
     """`1.5` -> 1500000000000000000, exactly.
@@ -19,9 +22,11 @@ def parse_tokens(text: str, decimals: int = 18) -> Wei:
     Raises: BadInput for what is no amount, has too many decimals, or does not fit the contract.
     """
     try:
-        units = Decimal(text).scaleb(decimals)
+        units = _EXACT.scaleb(Decimal(text), decimals)
     except InvalidOperation as error:
         raise BadInput(f"{text!r} is not an amount of tokens, such as 100 or 0.5.") from error
+    except Inexact:
+        units = Decimal("nan")
     if not units.is_finite() or units != units.to_integral_value() or not 0 <= units <= MAX_AMOUNT:
         raise BadInput(f"{text!r} must be between 0 and {MAX_AMOUNT // 10**decimals} with at most {decimals} decimals.")
     return Wei(int(units))
