@@ -25,6 +25,11 @@ def leave(context: typer.Context, bounty: BountyArgument, yes: Yes = False) -> N
     if view.standing.stake == 0:
         console.print(f"{account.address} is not a member of bounty {bounty}; nothing to leave.")
         return
+    if view.standing.unlocks_at:
+        console.print(
+            f"{account.address} has left bounty {bounty} already. `fedbounty claim {bounty}` takes the stake."
+        )
+        return
     confirm(f"Leave bounty {bounty}?", yes)
     collect(account.writer, view.history, Leave())
     console.print(f"Left bounty {bounty}. Run `fedbounty claim {bounty}` later to take the stake and the pay.")
