@@ -1,0 +1,139 @@
+"""From a package folder to terms: what an owner's offer may be, and what follows from the manifest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ledger.cid import to_cid
+from ledger.commitments import zero_state_root
+from ledger.content import ContentStore
+from ledger.kubo import IpfsDaemon
+from ledger.records import RewardRule, Wei
+from ledger.unixfs import digest_of_file
+from node import manifest as manifests
+from node.bounty_files import check_terms
+from node.errors import BadPackage
+from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
+from node.posting import BadOffer, IncompletePackage, Offer, check_offer, publish_package, read_package, terms_for
+from tests import builders as make
+from tests.node import samples
+
+OFFER = Offer(
+    token=make.terms().token,
+    pot=Wei(900),
+    aggregator=make.AGGREGATOR,
+    bond=Wei(50),
+    stake=Wei(100),
+    rounds=3,
+    min_updates=2,
+    max_updates=2,
+    commit_seconds=10,
+    reveal_seconds=10,
+    merge_seconds=10,
+    open_merge_seconds=10,
+    challenge_seconds=10,
+    patience=3,
+    reward_rule=RewardRule.EQUAL,
+    max_weight=1,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The sample package, as its owner has it."""
+    package = samples.net()
+    (tmp_path / TRAIN_FILE).write_bytes(package.train)
+    (tmp_path / EVAL_FILE).write_bytes(package.eval)
+    (tmp_path / MANIFEST_FILE).write_bytes(manifests.render_manifest(package.manifest))
+    return tmp_path
+
+
+@pytest.mark.unit
+def test_read_package__then_cids_and_sizes_are_those_of_the_files(folder: Path) -> None:
+    manifest = read_package(folder)
+    assert manifest.model.train_cid == to_cid(digest_of_file(folder / TRAIN_FILE))
+    assert manifest.model.eval_bytes == (folder / EVAL_FILE).stat().st_size
+    assert manifest.holdout is None
+
+
+@pytest.mark.unit
+def test_read_package__with_test_data__then_it_is_the_hold_out(folder: Path) -> None:
+    np.savez(folder / "holdout.npz", x=np.zeros((2, 4), np.float32), y=np.zeros(2, np.int64))
+    holdout = read_package(folder).holdout
+    assert holdout is not None
+    assert (holdout.format, holdout.cid) == ("npz", to_cid(digest_of_file(folder / "holdout.npz")))
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("name", [TRAIN_FILE, EVAL_FILE, MANIFEST_FILE])
+def test_read_package__when_a_file_is_missing__then_names_it(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(IncompletePackage, match=f"has no {name}"):
+        read_package(folder)
+
+
+@pytest.mark.unit
+def test_read_package__when_a_program_is_cut_off__then_refused(folder: Path) -> None:
+    (folder / TRAIN_FILE).write_bytes(samples.net().train[:-100])
+    with pytest.raises(BadPackage, match=TRAIN_FILE):
+        read_package(folder)
+
+
+@pytest.mark.integration
+def test_publish_package__then_everything_is_pinned_under_the_cids_of_the_manifest(
+    folder: Path, ipfs: IpfsDaemon
+) -> None:
+    store, manifest = ContentStore(ipfs.api), read_package(folder)
+    digest = publish_package(store, folder, manifest)
+    pinned = {to_cid(one) for one in store.pinned()}
+    assert {to_cid(digest), manifest.model.train_cid, manifest.model.eval_cid} <= pinned
+    assert manifests.parse_manifest(store.fetch(digest, 10**5, 5)) == manifest
+
+
+@pytest.mark.unit
+def test_terms_for__then_they_follow_from_offer_and_manifest() -> None:
+    manifest = samples.net().manifest
+    terms = terms_for(OFFER, manifest, make.terms().manifest)
+    check_terms(terms, manifest)
+    assert (terms.pot, terms.stake, terms.forfeit) == (900, 100, 50)
+    assert terms.state_root == zero_state_root(manifests.chunks(manifest))
+
+
+@pytest.mark.unit
+def test_terms_for__when_the_stake_is_one_wei__then_all_of_it_is_at_risk() -> None:
+    terms = terms_for(replace(OFFER, stake=Wei(1)), samples.net().manifest, make.terms().manifest)
+    assert terms.forfeit == 1
+
+
+@pytest.mark.unit
+def test_check_offer__when_the_contract_would_take_it__then_passes() -> None:
+    check_offer(OFFER)
+    check_offer(replace(OFFER, pot=Wei(2**96 - 51), commit_seconds=(2**24 - 1) // 3))
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pot": 0}, "pot is 0"),
+        ({"stake": 0}, "stake is 0"),
+        ({"bond": 0}, "bond is 0"),
+        ({"pot": 2**96 - 50}, "exceed"),
+        ({"min_updates": 3}, "quorum of 3"),
+        ({"commit_seconds": 2**24 // 3 + 1}, "commit windows"),
+    ],
+)
+def test_check_offer__when_the_contract_would_refuse_it__then_says_why(changes: dict[str, int], words: str) -> None:
+    with pytest.raises(BadOffer, match=words):
+        check_offer(replace(OFFER, **changes))
+
+
+@pytest.mark.unit
+def test_check_offer__when_several_things_are_wrong__then_names_all() -> None:
+    with pytest.raises(BadOffer) as caught:
+        check_offer(replace(OFFER, pot=Wei(0), bond=Wei(0), min_updates=9))
+    assert len(caught.value.problems) == 3
