@@ -13,7 +13,7 @@ from node.verification import Rejection, VerifiedUpdate, check_update
 
 Checked: TypeAlias = VerifiedUpdate | Rejection
 
-_FETCHES_AT_ONCE = 8
+FETCHES_AT_ONCE = 8
 
 
 def check_updates(
@@ -38,7 +38,7 @@ def check_updates(
         return check_update(path, revealed, coordinates)
 
     checked: list[Checked] = []
-    with ThreadPoolExecutor(_FETCHES_AT_ONCE) as pool:
+    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
         for one in pool.map(check, reveals):
             checked.append(one)
             progress(len(checked))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import orjson
@@ -17,7 +18,7 @@ from ledger.records import MergeClaim, Reason, Revealed, Terms
 from node.bounty_files import BountyFiles
 from node.manifest import Manifest, coordinates
 from node.merging import merge_mean
-from node.round_updates import check_updates
+from node.round_updates import FETCHES_AT_ONCE, check_updates
 from node.scoring import Scorer
 from node.state_files import encode_state
 from node.verification import Rejection, VerifiedUpdate
@@ -48,12 +49,15 @@ class MergeWork:
         self._scorer = scorer
 
     def prefetch(self, reveals: Sequence[Revealed]) -> None:
-        """Bring what can be had already; what can't is tried again at the merge."""
-        for revealed in reveals:
-            try:
-                self.files.update(revealed, self._terms)
-            except ContentError as error:
-                log.info("not_yet", index=revealed.index, error=str(error))
+        """Bring what can be had already, side by side; what can't is tried again at the merge."""
+        with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+            list(pool.map(self._bring, reveals))
+
+    def _bring(self, revealed: Revealed) -> None:
+        try:
+            self.files.update(revealed, self._terms)
+        except ContentError as error:
+            log.info("not_yet", index=revealed.index, error=str(error))
 
     def merge(self, history: BountyHistory, number: int) -> MadeMerge:
         """Verify and merge a round; the new state and the report are pinned when this returns."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,13 @@ def test_merge__when_an_update_is_gone__then_it_is_rejected_and_the_report_says_
 def test_merge__when_repeated__then_the_same_claim(files: BountyFiles) -> None:
     work, story = MergeWork(files, TERMS, MANIFEST, None), history([revealed(files, 0), revealed(files, 1)])
     assert work.merge(story, 1).claim == work.merge(story, 1).claim
+
+
+def test_prefetch__when_nothing_can_be_had__then_it_waits_once_and_not_for_each(files: BountyFiles) -> None:
+    gone = [replace(revealed(files, 0), index=index, cid=digest_of(os.urandom(9))) for index in range(6)]
+    started = time.monotonic()
+    MergeWork(files, TERMS, MANIFEST, None).prefetch(gone)
+    assert time.monotonic() - started < 4.0
 
 
 def test_prefetch__when_some_are_gone__then_the_others_are_at_hand(files: BountyFiles) -> None:
