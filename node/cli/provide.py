@@ -1,4 +1,4 @@
-"""`fedbounty provide` and `fedbounty leave`: a data provider's side."""
+"""`fedbounty provide`: a data provider's side."""
 
 from __future__ import annotations
 
