@@ -31,7 +31,7 @@ def _open_when_ready(state: Settlement) -> None:
     """The transaction that completes the quorum and the bond opens round 1."""
     ready = state.members >= state.terms.min_updates and state.bonds.get(state.terms.aggregator, 0) > 0
     if state.status == Status.JOINING and ready:
-        state.due = "RoundOpened 1"
+        state.due = ("RoundOpened 1",)
 
 
 # --- membership ---
@@ -60,7 +60,8 @@ def stake_withdrawn(state: Settlement, event: StakeWithdrawn) -> None:
     seat = seat_of(state, event, event.provider)
     over = state.status in (Status.ENDED, Status.CANCELLED)
     state.require(event, "a stake is free after leaving or after the end", seat.leaving or over)
-    unopened = seat.open and (seat.commit_round != state.round.number or state.round.commits >= state.terms.min_updates)
+    waits = seat.open and seat.commit_round not in state.interrupted
+    unopened = waits and (seat.commit_round != state.round.number or state.round.commits >= state.terms.min_updates)
     state.require(event, "an unopened commitment is forfeited first", not unopened)
     state.expect(event, "stake", event.amount, seat.stake)
     seat.stake -= event.amount
@@ -77,7 +78,7 @@ def stake_forfeited(state: Settlement, event: StakeForfeited) -> None:
     seat.stake -= event.amount
     state.free += event.amount
     if seat.stake < event.amount and not seat.leaving:
-        state.due = f"Left {event.provider}"
+        state.due = (f"Left {event.provider}",)
 
 
 # --- bonds ---
@@ -104,10 +105,11 @@ def bond_forfeited(state: Settlement, event: BondForfeited) -> None:
     state.expect_status(event, Status.RUNNING)
     state.expect(event, "round", event.round, state.round.number)
     state.require(event, "only the named aggregator's bond can be forfeited", event.account == state.terms.aggregator)
+    state.require(event, "a round that is merged again is nobody's duty", state.last_round == 0)
     quorum = len(state.round.reveals) >= state.terms.min_updates
     state.require(event, "silence is punished where there was something to merge", quorum)
     state.expect(event, "bond", event.amount, state.bonds.get(event.account, 0))
     state.bonds[event.account] = state.bonds.get(event.account, 0) - event.amount
     state.free += event.amount
     state.round.silent_bond = event.amount
-    state.due = f"Lapsed {event.round}"
+    state.due = (f"Lapsed {event.round}",)

@@ -1,7 +1,8 @@
 """Cumulative pay over a bounty's merged rounds, one amount a member: the leaves of every payout tree.
 
-docs/PROTOCOL.md, section 7. A merge's leaves are the members that had joined when the round's last update was revealed:
-from then on the list can't change, so nobody makes an aggregator's tree wrong by joining just before its merge.
+docs/PROTOCOL.md, section 7. A merge names how many of the members, by index, have a leaf: here those that had joined when
+the round's last update was revealed. Whoever joins just before the merge does not make its tree wrong. Only merges that
+stand count.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from incentives.rewards import Split, split
 from incentives.shares import round_share
 from ledger.commitments import payout_tree
 from ledger.errors import BadInput
-from ledger.history import BountyHistory, RoundHistory
+from ledger.history import BountyHistory, RoundHistory, accepted
 from ledger.keccak import Hash32
 from ledger.records import Address, Joined, Merged, Revealed, Terms, Wei
 
@@ -54,29 +55,36 @@ def pay_round(history: BountyHistory, number: int, rejected: int) -> tuple[Wei, 
     Holds:    what is paid is the round's share less the floors' residue, or 0 where nothing is accepted.
     Raises:   ValueError if the round has no reveals.
     """
-    members = leaf_members(history, number)
-    earned: dict[Address, int] = {}
-    for one in history.merged_rounds:
-        if one.merged is not None and one.number < number:
-            _add_round(earned, history, one.number, one.merged.rejected)
-    paid = _add_round(earned, history, number, rejected)
-    return paid, [(member, Wei(earned.get(member, 0))) for member in members]
+    return _pay(history, number, rejected, leaf_members(history, number))
 
 
 def cumulative_payouts(history: BountyHistory, number: int) -> Payouts:
-    """The cumulative list that the merge of round `number` must have committed to.
+    """The cumulative list that the merge of round `number` must have committed to, with the leaves that it names.
 
-    Raises: ValueError if the round was not merged.
+    Raises: ValueError if the round has no merge that stands.
     """
-    return pay_round(history, number, _merge_of(history, number).rejected)[1]
+    claim = _merge_of(history, number).claim
+    members = [member.provider for member in history.members[: claim.payout_leaves]]
+    return _pay(history, number, claim.rejected, members)[1]
+
+
+def least_leaves(history: BountyHistory, number: int) -> int:
+    """How many leaves the merge of round `number` needs: as many as the one before, and one for all that it pays.
+
+    Raises: ValueError if the round has no merge that stands.
+    """
+    merged, before = _merge_of(history, number), history.latest_merge(before_round=number)
+    paid = {reveal.provider for reveal in accepted(merged, _round(history, number).reveals)}
+    seats = [member.index + 1 for member in history.members if member.provider in paid]
+    return max([*seats, before.claim.payout_leaves if before else 0], default=0)
 
 
 def expected_paid(history: BountyHistory, number: int) -> Wei:
     """What the merge of round `number` must have claimed as `paid`.
 
-    Raises: ValueError if the round was not merged.
+    Raises: ValueError if the round has no merge that stands.
     """
-    return _add_round({}, history, number, _merge_of(history, number).rejected)
+    return _add_round({}, history, number, _merge_of(history, number).claim.rejected)
 
 
 def entitlement(payouts: Payouts, account: Address) -> Entitlement:
@@ -91,7 +99,7 @@ def entitlement(payouts: Payouts, account: Address) -> Entitlement:
 
 
 def leaf_members(history: BountyHistory, number: int) -> list[Address]:
-    """Who has a leaf in the payout tree of round `number`, by member index.
+    """Who is to have a leaf in the payout tree of round `number`, by member index.
 
     Raises: ValueError if the round has no reveals.
     """
@@ -107,6 +115,15 @@ def leaf_members(history: BountyHistory, number: int) -> list[Address]:
     return [members[index] for index in sorted(members)]
 
 
+def _pay(history: BountyHistory, number: int, rejected: int, members: Sequence[Address]) -> tuple[Wei, Payouts]:
+    earned: dict[Address, int] = {}
+    for one in history.merged_rounds:
+        if one.merged is not None and one.number < number:
+            _add_round(earned, history, one.number, one.merged.claim.rejected)
+    paid = _add_round(earned, history, number, rejected)
+    return paid, [(member, Wei(earned.get(member, 0))) for member in members]
+
+
 def _round(history: BountyHistory, number: int) -> RoundHistory:
     one = history.rounds.get(number)
     if one is None:
@@ -117,7 +134,7 @@ def _round(history: BountyHistory, number: int) -> RoundHistory:
 def _merge_of(history: BountyHistory, number: int) -> Merged:
     merged = _round(history, number).merged
     if merged is None:
-        raise ValueError(f"round {number} was not merged")
+        raise ValueError(f"round {number} was not merged, or its merge was voided")
     return merged
 
 

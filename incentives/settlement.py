@@ -1,7 +1,7 @@
 """A bounty's events replayed: every transition held to the protocol, every unit of money accounted for.
 
-docs/PROTOCOL.md, sections 6 and 7. This is the reference model of the contract's state machine. Events carry few times,
-so what depends on the clock alone is checked only where an event says when it happened.
+docs/PROTOCOL.md, sections 6, 7 and 10. This is the reference model of the contract's state machine. Events carry few
+times, so what depends on the clock alone is checked only where an event says when it happened.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ __all__ = ["Settlement", "SettlementFault", "settle"]
 def settle(events: Iterable[Event]) -> Settlement:
     """Replay one bounty's events in the order of execution.
 
-    Holds:  no faults for what the contract emits; after every event deposits = payouts + refunds + returned + held
-            and no purse is below 0, or a fault says where not.
+    Holds:  no faults for what the contract emits; after every event deposits = payouts + refunds + rewards + returned +
+            held and no purse is below 0, or a fault says where not.
     Raises: ValueError if the first event is not `Posted`.
     """
     ordered = iter(events)
@@ -34,7 +34,7 @@ def settle(events: Iterable[Event]) -> Settlement:
 
 
 def _check_conservation(state: Settlement, event: Event) -> None:
-    out = state.payouts + state.refunds + state.returned
+    out = state.payouts + state.refunds + state.rewards + state.returned
     state.expect(event, "money held after the event", state.held, state.deposits - out)
     for purse, amount in (("owed", state.owed), ("free", state.free), ("stakes", state.stakes)):
         if amount < 0:

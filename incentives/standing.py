@@ -72,6 +72,21 @@ class RoundStanding:
     merged_at: Timestamp | None = None
 
 
+@dataclass(frozen=True)
+class MergeStanding:
+    """A merge that stands.
+
+    round:    what was committed and revealed.
+    paid:     what it claims to add to the payouts.
+    previous: the round whose merge it builds on, 0 for the initial state.
+    """
+
+    round: RoundStanding
+    aggregator: Address
+    paid: Wei
+    previous: int
+
+
 def _no_round() -> RoundStanding:
     return RoundStanding(0, Timestamp(0))
 
@@ -81,17 +96,31 @@ class Settlement:
     """Where a bounty stands after the events so far: the contract's storage, rebuilt.
 
     owed, free:    the two purses; see `ITrainingMarket.money`.
-    due:           the event that must come next, in words; empty where any may.
+    round:         the round that runs, or ran last.
+    live_round:    its number, or after a repeated last merge that of the last round that was opened.
+    last_round:    while a voided round is merged again: the latest round that was opened; else 0.
+    merges:        by round, those that stand; merged_round: the latest of them, 0 if there is none.
+    last_vests_at: when all that was merged so far has vested.
+    due:           the events that must come next, in words; empty where any may.
     on_cue:        whether the latest event was due.
     claimed:       by provider, from payout trees.
     lapsed:        by round, what each of its updates may take, and the updates that may still take it.
-    deposits, payouts, refunds, returned: all that ever came in and went out.
+    taken_back:    by round, what was voided with an earlier merge and waits for its lapse.
+    interrupted:   rounds that ended with a void: what was committed in them need not be opened.
+    disqualified:  (round, update root) of updates that were proven faulty.
+    revealed:      (round, update root) -> provider, of all rounds.
+    deposits, payouts, refunds, rewards, returned: all that ever came in and went out.
     """
 
     posted: Posted
     status: Status = Status.JOINING
     round: RoundStanding = field(default_factory=_no_round)
-    due: str = ""
+    live_round: int = 0
+    last_round: int = 0
+    merges: dict[int, MergeStanding] = field(default_factory=dict)
+    merged_round: int = 0
+    last_vests_at: int = 0
+    due: tuple[str, ...] = ()
     on_cue: bool = False
     owed: int = 0
     free: int = 0
@@ -99,9 +128,14 @@ class Settlement:
     bonds: dict[Address, int] = field(default_factory=dict)
     claimed: dict[Address, int] = field(default_factory=dict)
     lapsed: dict[int, tuple[int, dict[Hash32, Address]]] = field(default_factory=dict)
+    taken_back: dict[int, MergeStanding] = field(default_factory=dict)
+    interrupted: set[int] = field(default_factory=set)
+    disqualified: set[tuple[int, Hash32]] = field(default_factory=set)
+    revealed: dict[tuple[int, Hash32], Address] = field(default_factory=dict)
     deposits: int = 0
     payouts: int = 0
     refunds: int = 0
+    rewards: int = 0
     returned: int = 0
     faults: list[SettlementFault] = field(default_factory=list)
 
@@ -123,17 +157,30 @@ class Settlement:
         return self.owed + self.free + self.stakes + sum(self.bonds.values())
 
     def figures(self) -> dict[str, int]:
-        """The sums that an auditor reads: deposits = payouts + refunds + returned + held."""
+        """The sums that an auditor reads: deposits = payouts + refunds + rewards + returned + held."""
         return {
             "deposits": self.deposits,
             "payouts": self.payouts,
             "refunds": self.refunds,
+            "rewards_for_proofs": self.rewards,
             "stakes_and_bonds_returned": self.returned,
             "stakes_held": self.stakes,
             "bonds_held": sum(self.bonds.values()),
             "owed": self.owed,
             "free": self.free,
         }
+
+    def allocate(self, amount: int) -> None:
+        """Make an amount of the free purse the providers', or what is left of it."""
+        given = min(amount, max(self.free, 0))
+        self.free -= given
+        self.owed += given
+
+    def take_back(self, amount: int) -> None:
+        """Undo an allocation, as far as it was not paid out."""
+        given = min(amount, max(self.owed, 0))
+        self.owed -= given
+        self.free += given
 
     def expect(self, event: Event, what: str, claimed: int | str, expected: int | str) -> None:
         if claimed != expected:

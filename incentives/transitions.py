@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from incentives import deposits
+from incentives import deposits, proofs
 from incentives.deposits import seat_of
 from incentives.rewards import weight_of
 from incentives.shares import NOTHING, lapsed_share, round_share
-from incentives.standing import RoundStanding, Settlement, Status
+from incentives.standing import MergeStanding, RoundStanding, Settlement, Status
+from ledger.merge_records import REASON_BYTES
 from ledger.records import (
     BondDeposited,
     BondForfeited,
@@ -28,22 +29,25 @@ from ledger.records import (
     LapsedClaimed,
     Left,
     Merged,
+    MergeVoided,
     Refunded,
     Revealed,
     RoundOpened,
     StakeForfeited,
     StakeWithdrawn,
     Timestamp,
+    UpdateDisqualified,
+    VestingExtended,
     Wei,
 )
 
 
 def apply(state: Settlement, event: Event) -> None:
     """Hold one event to the rules and bring the standing to the moment after it."""
-    due, state.due = state.due, ""
-    state.on_cue = _label(event) == due
+    due, state.due = state.due[:1], state.due[1:]
+    state.on_cue = (_label(event),) == due
     if due:
-        state.expect(event, "the event that must come next", _label(event), due)
+        state.expect(event, "the event that must come next", _label(event), due[0])
     step = _STEPS.get(type(event))
     if step is None:
         state.require(event, f"{type(event).__name__} can't come again", False)
@@ -62,10 +66,12 @@ def _label(event: Event) -> str:
     return type(event).__name__
 
 
-def _next_turn(state: Settlement) -> str:
-    """What follows a merged or lapsed round."""
-    number = state.round.number
-    return "Ended" if number >= state.terms.rounds else f"RoundOpened {number + 1}"
+def _go_on(state: Settlement) -> None:
+    """What follows a merged or lapsed round: rounds that were opened before it was voided are not opened again."""
+    if state.last_round:
+        state.live_round, state.last_round = state.last_round, 0
+    number = state.live_round
+    state.due = ("Ended" if number >= state.terms.rounds else f"RoundOpened {number + 1}",)
 
 
 # --- rounds ---
@@ -73,12 +79,13 @@ def _next_turn(state: Settlement) -> str:
 
 def _round_opened(state: Settlement, event: RoundOpened) -> None:
     state.expect_status(event, Status.JOINING, Status.RUNNING)
-    state.expect(event, "round", event.round, state.round.number + 1)
+    state.expect(event, "round", event.round, state.live_round + 1)
     state.expect_at_most(event, "round", event.round, state.terms.rounds)
     state.require(event, "a round opens when bond and quorum are there, or right after the one before", state.on_cue)
     _check_moment(state, event, event.opened_at)
     state.status = Status.RUNNING
     state.round = RoundStanding(event.round, event.opened_at)
+    state.live_round = event.round
 
 
 def _committed(state: Settlement, event: Committed) -> None:
@@ -86,7 +93,7 @@ def _committed(state: Settlement, event: Committed) -> None:
     state.expect_status(event, Status.RUNNING)
     state.expect(event, "round", event.round, state.round.number)
     state.require(event, f"{event.provider} is a member", seat.active)
-    state.require(event, "there is no unopened commitment", not seat.open)
+    state.require(event, "there is no unopened commitment", not seat.open or seat.commit_round in state.interrupted)
     state.require(event, "there is one commitment a round", seat.commit_round != event.round)
     state.round.commits += 1
     state.expect_at_most(event, "commitments", state.round.commits, state.terms.max_updates)
@@ -106,28 +113,32 @@ def _revealed(state: Settlement, event: Revealed) -> None:
     state.expect_at_most(event, "squared norm", event.squared_norm, state.terms.squared_norm_bound)
     state.require(event, "an update root is revealed once a round", event.update_root not in state.round.reveals)
     state.round.reveals[event.update_root] = event.provider
+    state.revealed[event.round, event.update_root] = event.provider
     seat.open = False
 
 
 def _merged(state: Settlement, event: Merged) -> None:
-    reveals = len(state.round.reveals)
+    claim, reveals = event.claim, len(state.round.reveals)
     state.expect_status(event, Status.RUNNING)
     state.expect(event, "round", event.round, state.round.number)
     state.require(event, f"{event.aggregator} is bonded", state.bonds.get(event.aggregator, 0) > 0)
     state.expect(event, "reveals", event.reveals, reveals)
     state.require(event, "a merge needs the quorum of reveals", reveals >= state.terms.min_updates)
-    state.expect(event, "members that ever joined", event.member_count, len(state.seats))
-    rejected = event.rejected.bit_count()
-    state.require(event, "only revealed updates are rejected", event.rejected >> event.reveals == 0)
-    state.expect(event, "reasons", len(event.reasons), rejected)
-    state.require(event, "every reason is named", 0 not in event.reasons)
+    state.expect(event, "merge that it builds on", event.previous, state.merged_round)
+    state.expect_at_most(event, "payout leaves", claim.payout_leaves, len(state.seats))
+    rejected = claim.rejected.bit_count()
+    state.require(event, "only revealed updates are rejected", claim.rejected >> event.reveals == 0)
+    state.expect(event, "bytes of reasons", len(claim.reasons), REASON_BYTES * rejected)
     most = 0 if rejected == reveals else _share(state, event.round)
-    state.expect_at_most(event, "paid", event.paid, most)
-    state.free -= event.paid
-    state.owed += event.paid
-    state.round.merged_at = Timestamp(event.vests_at - state.terms.challenge_seconds)
-    state.require(event, "time goes on", state.round.merged_at >= state.round.opened_at)
-    state.due = _next_turn(state)
+    state.expect_at_most(event, "paid", claim.paid, most)
+    vests_at = max(event.merged_at + state.terms.challenge_seconds, state.last_vests_at)
+    state.expect(event, "time of vesting", event.vests_at, vests_at)
+    state.require(event, "time goes on", event.merged_at >= state.round.opened_at)
+    state.round.merged_at = event.merged_at
+    state.merges[event.round] = MergeStanding(state.round, event.aggregator, claim.paid, event.previous)
+    state.merged_round, state.last_vests_at = event.round, event.vests_at
+    state.allocate(claim.paid)
+    _go_on(state)
 
 
 def _share(state: Settlement, number: int) -> Wei:
@@ -135,19 +146,36 @@ def _share(state: Settlement, number: int) -> Wei:
 
 
 def _lapsed(state: Settlement, event: Lapsed) -> None:
+    taken_back = state.taken_back.pop(event.round, None)
+    if taken_back is not None:
+        state.take_back(taken_back.paid)
+        _divide(state, event, taken_back.round, NOTHING)
+        return
     reveals, bond = len(state.round.reveals), state.round.silent_bond
     state.expect_status(event, Status.RUNNING)
     state.expect(event, "round", event.round, state.round.number)
-    state.expect(event, "reveals", event.reveals, reveals)
     state.require(event, "a round lapses after its commitments", state.round.commits >= state.terms.min_updates)
-    if reveals >= state.terms.min_updates:
+    silent = reveals >= state.terms.min_updates
+    if silent and state.last_round == 0:
         state.require(event, "a round with the quorum lapses with the aggregator's bond", bond is not None)
-    share = lapsed_share(state.terms, state.round.number, reveals, bond or NOTHING) if state.round.number else 0
+    _divide(state, event, state.round, bond or NOTHING)
+    if silent or bond is not None:
+        state.due = ("Ended",)
+    else:
+        _go_on(state)
+
+
+def _divide(state: Settlement, event: Lapsed, lapsed: RoundStanding, bond: Wei) -> None:
+    """Each update of the round may take a part of its share, and of a silent aggregator's bond."""
+    reveals = len(lapsed.reveals)
+    state.expect(event, "reveals", event.reveals, reveals)
+    share = lapsed_share(state.terms, lapsed.number, reveals, bond) if lapsed.number else 0
     state.expect(event, "share", event.share, share)
-    state.lapsed[event.round] = (event.share, dict(state.round.reveals))
-    state.free -= event.share * event.reveals
-    state.owed += event.share * event.reveals
-    state.due = _next_turn(state) if bond is None else "Ended"
+    waiting = {
+        root: provider for root, provider in lapsed.reveals.items() if (event.round, root) not in state.disqualified
+    }
+    state.lapsed[event.round] = (event.share, waiting)
+    state.allocate(event.share * event.reveals)
 
 
 def _ended(state: Settlement, event: Ended) -> None:
@@ -214,6 +242,9 @@ _STEPS: dict[type[Event], Callable[[Settlement, Any], None]] = {
     Committed: _committed,
     Revealed: _revealed,
     Merged: _merged,
+    MergeVoided: proofs.merge_voided,
+    UpdateDisqualified: proofs.update_disqualified,
+    VestingExtended: proofs.vesting_extended,
     Lapsed: _lapsed,
     Ended: _ended,
     BondDeposited: deposits.bond_deposited,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ledger.keccak import Hash32, keccak
 from ledger.records import Address, BountyId, Wei
-from ledger.trees import ChunkTree, SumTree, Tag, leaf_hash, leaf_hashes
+from ledger.trees import SUM_BYTES, ChunkTree, SumTree, Tag, leaf_hash, leaf_hashes, sealed_root
 
 CHUNK = 128
 """Coordinates in a chunk."""
@@ -66,6 +66,17 @@ def zero_state_root(chunks: int, planes: int = 1) -> Hash32:
 def payout_tree(payouts: Sequence[tuple[Address, Wei]]) -> ChunkTree:
     """Commit to cumulative payouts, one a member, by member index."""
     return ChunkTree([payout_leaf(index, account, amount) for index, (account, amount) in enumerate(payouts)])
+
+
+def payout_root(tree: ChunkTree) -> Hash32:
+    """What a merge records of a payout tree: its root sealed with its depth."""
+    return sealed_root(tree.root, tree.depth)
+
+
+def distance_tree(sums: Sequence[int]) -> SumTree:
+    """Commit to a squared distance, a part a chunk; see `centered_clip`."""
+    contents = b"".join(one.to_bytes(SUM_BYTES, "big") for one in sums)
+    return SumTree(leaf_hashes(Tag.DISTANCE, contents, SUM_BYTES), sums)
 
 
 def payout_leaf(index: int, account: Address, cumulative: Wei) -> Hash32:

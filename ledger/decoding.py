@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
@@ -17,11 +17,12 @@ from eth_utils.address import to_checksum_address
 from ledger import records
 from ledger.errors import ProtocolFault
 from ledger.keccak import keccak
-from ledger.records import Event, MergeRule, Position, PrivacyMode, RewardRule, Terms
+from ledger.records import Event, MergeClaim, MergeRule, Position, PrivacyMode, RewardRule, Terms
 
 Abi = Sequence[Mapping[str, Any]]
 
 _ENUMS = {"mergeRule": MergeRule, "rewardRule": RewardRule, "privacy": PrivacyMode}
+_STRUCTS: dict[str, Any] = {"struct Terms": Terms, "struct MergeClaim": MergeClaim}
 
 
 class UndecodableLog(ProtocolFault):
@@ -108,7 +109,7 @@ def _decode_type(item: Mapping[str, Any]) -> str:
 
 
 def python_value(item: Mapping[str, Any], value: Any) -> Any:
-    """A decoded ABI value as the records hold it: checksummed addresses, text, enums, `Terms`."""
+    """A decoded ABI value as the records hold it: checksummed addresses, text, enums, structs."""
     kind = item["type"]
     if kind == "address":
         return to_checksum_address(value)
@@ -117,13 +118,20 @@ def python_value(item: Mapping[str, Any], value: Any) -> Any:
     if kind == "tuple":
         fields = item["components"]
         named = {c["name"]: python_value(c, v) for c, v in zip(fields, value, strict=True)}
-        return terms_from(named)
+        return _struct(_STRUCTS[item["internalType"]], named)
     return value
 
 
 def terms_from(named: Mapping[str, Any]) -> Terms:
     """The terms from their values by Solidity name."""
-    return Terms(**{snake(name): _enum(name, value) for name, value in named.items()})
+    return _struct(Terms, named)
+
+
+_Struct = TypeVar("_Struct", Terms, MergeClaim)
+
+
+def _struct(record: type[_Struct], named: Mapping[str, Any]) -> _Struct:
+    return record(**{snake(name): _enum(name, value) for name, value in named.items()})
 
 
 def _enum(name: str, value: Any) -> Any:

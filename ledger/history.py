@@ -1,11 +1,16 @@
-"""A bounty's events folded into its story: who joined, what each round held, how it ended. Pure."""
+"""A bounty's events folded into its story: who joined, what each round held, how it ended. Pure.
+
+A merge stands until it is voided. Voiding one voids all later ones and the round that was running; the story then goes
+on where it was before, except that rounds which were opened since are over.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ledger.errors import ProtocolFault
+from ledger.merge_records import GivenReason, unpack_reasons
 from ledger.records import (
     Address,
     BountyId,
@@ -17,11 +22,13 @@ from ledger.records import (
     Lapsed,
     LapsedClaimed,
     Merged,
+    MergeVoided,
     Posted,
-    Reason,
     Revealed,
     RoundOpened,
     Timestamp,
+    UpdateDisqualified,
+    VestingExtended,
 )
 
 
@@ -40,9 +47,13 @@ class BrokenHistory(ProtocolFault):
 class RoundHistory:
     """One round's records.
 
-    commits: by provider.
-    reveals: by reveal index.
-    merged:  None until the round is merged; lapsed: None unless it ended without a merge.
+    commits:      by provider.
+    reveals:      by reveal index.
+    merged:       the standing merge, with the time from which its pay can be claimed now; None if there is none.
+    voided:       its merges that were voided, in order.
+    lapsed:       None unless it ended without a merge, or with a void one that is not repeated.
+    interrupted:  whether the merge that it was built on was voided while it ran.
+    disqualified: reveal indices of updates that were proven faulty.
     """
 
     number: int
@@ -50,7 +61,10 @@ class RoundHistory:
     commits: dict[Address, Committed] = field(default_factory=dict)
     reveals: list[Revealed] = field(default_factory=list)
     merged: Merged | None = None
+    voided: list[Merged] = field(default_factory=list)
     lapsed: Lapsed | None = None
+    interrupted: bool = False
+    disqualified: set[int] = field(default_factory=set)
 
     def reveal_of(self, provider: Address) -> Revealed | None:
         return next((reveal for reveal in self.reveals if reveal.provider == provider), None)
@@ -62,6 +76,7 @@ class BountyHistory:
 
     members: the latest `Joined` of each provider, by member index; those that left included.
     rounds:  by round number.
+    ended:   None while rounds run, also again after the last merges were voided.
     """
 
     posted: Posted
@@ -81,34 +96,29 @@ class BountyHistory:
 
     @property
     def merged_rounds(self) -> list[RoundHistory]:
-        """Rounds that were merged, in order."""
+        """Rounds with a standing merge, in order."""
         return [one for _, one in sorted(self.rounds.items()) if one.merged is not None]
 
     def latest_merge(self, before_round: int | None = None) -> Merged | None:
-        """The last merge, or the last before `before_round`."""
+        """The last standing merge, or the last before `before_round`."""
         merges = [one.merged for one in self.merged_rounds if before_round is None or one.number < before_round]
         return merges[-1] if merges else None
 
     def latest_vested(self, now: Timestamp) -> Merged | None:
-        """The last merge whose pay has vested at `now`."""
+        """The last standing merge whose pay has vested at `now`."""
         vested = [one.merged for one in self.merged_rounds if one.merged and one.merged.vests_at <= now]
         return vested[-1] if vested else None
 
 
 def accepted(merged: Merged, reveals: Sequence[Revealed]) -> list[Revealed]:
     """The updates that a merge counts, by reveal index."""
-    return [reveal for reveal in reveals[: merged.reveals] if not merged.rejected >> reveal.index & 1]
+    return [reveal for reveal in reveals[: merged.reveals] if not merged.claim.rejected >> reveal.index & 1]
 
 
-def rejections(merged: Merged, reveals: Sequence[Revealed]) -> list[tuple[Revealed, int]]:
-    """The updates that a merge leaves out, each with its reason code (see `Reason`; unknown codes are possible)."""
-    out = [reveal for reveal in reveals[: merged.reveals] if merged.rejected >> reveal.index & 1]
-    return list(zip(out, merged.reasons, strict=False))
-
-
-def reason_label(code: int) -> str:
-    """A reason code as people read it."""
-    return Reason(code).label if code in Reason.__members__.values() else f"unknown-{code}"
+def rejections(merged: Merged, reveals: Sequence[Revealed]) -> list[tuple[Revealed, GivenReason]]:
+    """The updates that a merge leaves out, each with the reason that it gives."""
+    out = [reveal for reveal in reveals[: merged.reveals] if merged.claim.rejected >> reveal.index & 1]
+    return list(zip(out, unpack_reasons(merged.claim.reasons), strict=False))
 
 
 def build_history(events: Iterable[Event]) -> BountyHistory:
@@ -144,17 +154,46 @@ def _apply(history: BountyHistory, event: Event) -> None:
             if event.index != len(reveals):
                 raise BrokenHistory(event, f"reveal index {len(reveals)} comes next")
             reveals.append(event)
-        case Merged():
+        case Merged() | MergeVoided() | VestingExtended():
+            _apply_to_merges(history, event)
+        case UpdateDisqualified():
             one = _round(history, event, event.round)
-            if event.reveals != len(one.reveals) or one.merged is not None:
-                raise BrokenHistory(event, f"the round has {len(one.reveals)} reveals and can be merged once")
-            one.merged = event
+            one.disqualified |= {shown.index for shown in one.reveals if shown.update_root == event.update_root}
         case Lapsed():
             _round(history, event, event.round).lapsed = event
         case Ended():
             history.ended = event
         case Cancelled():
             history.cancelled = event
+
+
+def _apply_to_merges(history: BountyHistory, event: Merged | MergeVoided | VestingExtended) -> None:
+    one = _round(history, event, event.round)
+    match event:
+        case Merged():
+            if event.reveals != len(one.reveals) or one.merged is not None:
+                raise BrokenHistory(event, f"the round has {len(one.reveals)} reveals and can be merged once")
+            one.merged = event
+        case MergeVoided():
+            _apply_voided(history, event)
+        case VestingExtended():
+            for later in history.merged_rounds:
+                if later.merged is not None and later.number >= event.round:
+                    vests_at = max(later.merged.vests_at, event.until)
+                    later.merged = replace(later.merged, vests_at=vests_at)
+
+
+def _apply_voided(history: BountyHistory, event: MergeVoided) -> None:
+    if _round(history, event, event.round).merged is None:
+        raise BrokenHistory(event, f"round {event.round} has no merge that stands")
+    for later in history.merged_rounds:
+        if later.merged is not None and later.number >= event.round:
+            later.voided.append(later.merged)
+            later.merged = None
+    running = _round(history, event, event.interrupted)
+    if not running.voided and running.lapsed is None:
+        running.interrupted = True
+    history.ended = None
 
 
 def _apply_joined(history: BountyHistory, event: Joined) -> None:

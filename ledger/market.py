@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from eth_abi.abi import encode
-
 from ledger.artifacts import artifact
 from ledger.chain import Block, Chain
 from ledger.cid import Digest
 from ledger.decoding import EventDecoder, Log, camel, terms_from
 from ledger.errors import BadInput
-from ledger.keccak import Hash32, keccak
+from ledger.keccak import Hash32
+from ledger.merge_records import KeptMerge
 from ledger.records import (
     Address,
     BountyId,
@@ -87,6 +86,20 @@ class Market:
     def commitment(self, bounty: BountyId, account: Address, at: Block | None = None) -> Hash32:
         """The first 31 bytes of the commitment that waits to be opened, then a zero byte; all zero if none does."""
         return Hash32(self._call("commitmentOf", bounty, account, at=at))
+
+    def seat(self, bounty: BountyId, account: Address, at: Block | None = None) -> int | None:
+        """The account's leaf in payout trees; None if it never joined."""
+        joined, index = self._call("seatOf", bounty, account, at=at)
+        return int(index) if joined else None
+
+    def merge(self, bounty: BountyId, round_number: int, at: Block | None = None) -> KeptMerge | None:
+        """What the chain keeps of a round's merge; None if it has none, or it was voided."""
+        kept = KeptMerge(*self._call("mergeOf", bounty, round_number, at=at))
+        return kept if any(kept.payout_root) else None
+
+    def judges(self) -> tuple[Address, Address]:
+        """The contracts that may void a merge: `FraudProofs` and `ChunkDemands`."""
+        return Address(self._call("proofs", at=None)), Address(self._call("demands", at=None))
 
     def lapsed_share(self, bounty: BountyId, round_number: int, at: Block | None = None) -> Wei:
         return Wei(self._call("lapsedShare", bounty, round_number, at=at))
@@ -159,10 +172,9 @@ class MarketWriter:
             f"commit to round {round_number} of bounty {bounty}", "commit", bounty, round_number, commitment
         )
 
-    def reveal(self, bounty: BountyId, round_number: int, cid: Digest, top: tuple[Hash32, int], salt: bytes) -> Receipt:
-        """top: the update tree's top hash and squared norm."""
+    def reveal(self, bounty: BountyId, round_number: int, cid: Digest, update_root: Hash32, salt: bytes) -> Receipt:
         action = f"reveal the update of round {round_number} of bounty {bounty}"
-        return self._send(action, "reveal", bounty, round_number, cid, top[0], top[1], salt)
+        return self._send(action, "reveal", bounty, round_number, cid, update_root, salt)
 
     def forfeit(self, bounty: BountyId, provider: Address) -> Receipt:
         return self._send(f"forfeit part of {provider}'s stake", "forfeit", bounty, provider)
@@ -195,32 +207,3 @@ class MarketWriter:
 
     def _send(self, action: str, name: str, *arguments: Any) -> Receipt:
         return self._transactor.send(action, getattr(self.market.contract.functions, name)(*arguments))
-
-
-def record_hash(merged: Merged, previous_round: int) -> Hash32:
-    """What a merge's `recordHash` must be; docs/PROTOCOL.md section 7."""
-    types = [
-        "address",
-        "uint256",
-        "bytes32",
-        "bytes32",
-        "bytes32",
-        "uint256",
-        "uint256",
-        "bytes32",
-        "uint256",
-        "uint256",
-    ]
-    values = (
-        merged.aggregator,
-        previous_round,
-        merged.state_root,
-        merged.state_cid,
-        merged.report_cid,
-        merged.paid,
-        merged.rejected,
-        keccak(merged.reasons),
-        merged.reveals,
-        merged.member_count,
-    )
-    return keccak(encode(types, values))

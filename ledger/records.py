@@ -28,6 +28,9 @@ Timestamp = NewType("Timestamp", int)
 
 class MergeRule(IntEnum):
     MEAN = 0
+    TRIMMED_MEAN = 1
+    MEDIAN = 2
+    CENTERED_CLIP = 3
 
 
 class RewardRule(IntEnum):
@@ -48,22 +51,6 @@ class Phase(IntEnum):
     OPEN_MERGE = 5
     ENDED = 6
     CANCELLED = 7
-
-
-class Reason(IntEnum):
-    """Why an update was left out of a merge; one byte on chain."""
-
-    UNAVAILABLE = 1
-    MALFORMED = 2
-    WRONG_LENGTH = 3
-    WRONG_ROOT = 4
-    WRONG_NORM = 5
-    OUT_OF_RANGE = 6
-    DUPLICATE = 7
-
-    @property
-    def label(self) -> str:
-        return self.name.lower().replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -91,6 +78,8 @@ class Terms:
     challenge_seconds: int
     patience: int
     chunks: int
+    demand_fee: Wei
+    answer_seconds: int
     manifest: Digest
     state_root: Hash32
     merge_parameters: bytes
@@ -139,15 +128,19 @@ class Money:
 
 @dataclass(frozen=True)
 class MergeClaim:
-    """What an aggregator posts for a round; see `Types.sol`."""
+    """What an aggregator posts for a round; see `Types.sol`, and `ledger.merge_records` for the reasons."""
 
     state_root: Hash32
     state_cid: Digest
     report_cid: Digest
     payout_root: Hash32
     paid: Wei
+    payout_leaves: int
     rejected: int
     reasons: bytes
+    scales_hash: Hash32
+    distances_hash: Hash32
+    clip_cid: Digest
 
 
 @dataclass(frozen=True)
@@ -254,19 +247,44 @@ class BondForfeited(Event):
 
 @dataclass(frozen=True)
 class Merged(Event):
+    """previous: the round whose merge it builds on, 0 for the initial state; record_hash: 28 bytes."""
+
     round: int
     aggregator: Address
-    state_root: Hash32
-    state_cid: Digest
-    report_cid: Digest
-    payout_root: Hash32
-    paid: Wei
-    rejected: int
-    reasons: bytes
+    claim: MergeClaim
     reveals: int
-    member_count: int
+    previous: int
+    merged_at: Timestamp
     vests_at: Timestamp
-    record_hash: Hash32
+    record_hash: bytes
+
+
+@dataclass(frozen=True)
+class MergeVoided(Event):
+    """The merge of `round`, every later one and the round `interrupted` are void."""
+
+    round: int
+    aggregator: Address
+    prover: Address
+    interrupted: int
+    bond: Wei
+    reward: Wei
+
+
+@dataclass(frozen=True)
+class UpdateDisqualified(Event):
+    round: int
+    provider: Address
+    update_root: Hash32
+    prover: Address
+    stake: Wei
+    reward: Wei
+
+
+@dataclass(frozen=True)
+class VestingExtended(Event):
+    round: int
+    until: Timestamp
 
 
 @dataclass(frozen=True)

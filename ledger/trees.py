@@ -7,17 +7,30 @@ docs/PROTOCOL.md, section 2. The Solidity twins are `ChunkTreeLib` and `SumTreeL
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NewType
 
+import numpy as np
+from numpy.typing import NDArray
 from sha3 import keccak_256
 from typing_extensions import Buffer
 
 from ledger.errors import BadInput
 from ledger.keccak import ZERO_HASH, Hash32, keccak
 
-SUM_BYTES = 16
-"""Width of a sum inside a node: uint128, big-endian."""
+NODE_BYTES = 32
+"""Width of a node of either tree."""
+
+SUM_BYTES = 8
+"""Width of the sum that ends a sum tree's node: uint64, big-endian."""
+
+HASH_BYTES = NODE_BYTES - SUM_BYTES
+"""Width of the hash that begins it."""
+
+SumNode = NewType("SumNode", Hash32)
+"""A node of a sum tree in one word: the first 24 bytes of a hash, then the sum of what lies below as a uint64."""
+
+EMPTY_SUM_NODE = SumNode(ZERO_HASH)
 
 
 class Tag(IntEnum):
@@ -26,6 +39,7 @@ class Tag(IntEnum):
     UPDATE = 1
     STATE = 2
     PAYOUT = 3
+    DISTANCE = 4
 
 
 class EmptyTree(BadInput):
@@ -33,22 +47,17 @@ class EmptyTree(BadInput):
         super().__init__("A tree needs at least one leaf.")
 
 
-@dataclass(frozen=True)
-class SumNode:
-    """A node of a sum tree.
+def sum_node(hashed: Hash32, total: int) -> SumNode:
+    """Put a hash and a sum in one word.
 
-    hash: 32 bytes.
-    sum:  of the squares below it, in squared grid units; < 2**128.
+    Raises: OverflowError for a sum of 2**64 or more.
     """
-
-    hash: Hash32
-    sum: int
-
-    def packed(self) -> bytes:
-        return self.hash + self.sum.to_bytes(SUM_BYTES, "big")
+    return SumNode(Hash32(hashed[:HASH_BYTES] + total.to_bytes(SUM_BYTES, "big")))
 
 
-EMPTY_SUM_NODE = SumNode(ZERO_HASH, 0)
+def node_sum(node: SumNode | Hash32) -> int:
+    """The sum under a node; of an update's root, the squared norm that it commits to."""
+    return int.from_bytes(node[HASH_BYTES:], "big")
 
 
 def leaf_hash(tag: Tag, index: int, data: Buffer) -> Hash32:
@@ -102,6 +111,10 @@ class ChunkTree:
     def root(self) -> Hash32:
         return self._levels[-1][0]
 
+    @property
+    def depth(self) -> int:
+        return len(self._levels) - 1
+
     def proof(self, index: int) -> list[Hash32]:
         """The siblings of leaf `index`, from the leaf up."""
         return [level[(index >> k) ^ 1] for k, level in enumerate(self._levels[:-1])]
@@ -115,11 +128,16 @@ def chunk_root(leaf: Hash32, index: int, proof: Sequence[Hash32]) -> Hash32:
     return node
 
 
+def sealed_root(root: Hash32, depth: int) -> Hash32:
+    """Bind a root to its tree's depth: else a tree could hold a second leaf of an index at another depth."""
+    return keccak(root + depth.to_bytes(32, "big"))
+
+
 class SumTree:
     """A keccak tree whose nodes also carry the sum of what lies below.
 
-    sums: one number a leaf, each >= 0.
-    Raises: EmptyTree without leaves.
+    sums: one number a leaf, each >= 0; all together less than 2**64.
+    Raises: EmptyTree without leaves; OverflowError for sums that are too large.
     """
 
     def __init__(self, leaves: Sequence[Hash32], sums: Sequence[int]) -> None:
@@ -127,46 +145,64 @@ class SumTree:
             raise EmptyTree
         if len(leaves) != len(sums):
             raise ValueError(f"{len(leaves)} leaves but {len(sums)} sums")
-        self._hashes: list[list[Hash32]] = [list(leaves)]
-        self._sums: list[list[int]] = [list(sums)]
-        while len(self._hashes[-1]) > 1:
+        if sum(sums) >= 2 ** (8 * SUM_BYTES):
+            raise OverflowError(f"the sums are {sum(sums)} together")
+        self._levels = [_packed(leaves, np.array(sums, dtype=np.uint64))]
+        while len(self._levels[-1]) > 1:
             self._add_level()
 
     def _add_level(self) -> None:
-        hashes, sums = self._hashes[-1], self._sums[-1]
-        if len(hashes) % 2:
-            hashes.append(ZERO_HASH)
-            sums.append(0)
-        packed = [h + s.to_bytes(SUM_BYTES, "big") for h, s in zip(hashes, sums, strict=True)]
-        self._hashes.append([keccak(packed[i] + packed[i + 1]) for i in range(0, len(packed), 2)])
-        self._sums.append([sums[i] + sums[i + 1] for i in range(0, len(sums), 2)])
+        level = self._levels[-1]
+        if len(level) % 2:
+            level = self._levels[-1] = np.concatenate((level, np.zeros((1, NODE_BYTES), dtype=np.uint8)))
+        data = level.tobytes()
+        hashes = [keccak(data[at : at + 2 * NODE_BYTES]) for at in range(0, len(data), 2 * NODE_BYTES)]
+        sums = _sums(level)
+        self._levels.append(_packed(hashes, sums[::2] + sums[1::2]))
 
     @property
-    def top(self) -> SumNode:
-        return SumNode(self._hashes[-1][0], self._sums[-1][0])
+    def root(self) -> SumNode:
+        """The top node: what a commitment holds."""
+        return self._node(len(self._levels) - 1, 0)
 
     @property
-    def root(self) -> Hash32:
-        """The sealed top node: what a commitment holds."""
-        return seal(self.top)
+    def total(self) -> int:
+        """The sum over all leaves."""
+        return node_sum(self.root)
+
+    def leaf(self, index: int) -> SumNode:
+        return self._node(0, index)
 
     def proof(self, index: int) -> list[SumNode]:
         """The sibling nodes of leaf `index`, from the leaf up."""
-        return [
-            SumNode(hashes[(index >> k) ^ 1], sums[(index >> k) ^ 1])
-            for k, (hashes, sums) in enumerate(zip(self._hashes[:-1], self._sums[:-1], strict=True))
-        ]
+        return [self._node(k, (index >> k) ^ 1) for k in range(len(self._levels) - 1)]
+
+    def _node(self, level: int, position: int) -> SumNode:
+        return SumNode(Hash32(self._levels[level][position].tobytes()))
 
 
-def seal(top: SumNode) -> Hash32:
-    """Bind a sum tree's top hash to its sum."""
-    return keccak(top.packed())
+def _packed(hashes: Sequence[Hash32], sums: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """One node a row; N nodes.
+
+    Shapes: sums (N,) uint64 -> (N, NODE_BYTES) uint8.
+    """
+    nodes = np.frombuffer(bytearray(b"".join(hashes)), dtype=np.uint8).reshape(-1, NODE_BYTES)
+    nodes[:, HASH_BYTES:] = sums.astype(">u8").view(np.uint8).reshape(-1, SUM_BYTES)
+    return nodes
 
 
-def sum_root(leaf: SumNode, index: int, proof: Sequence[SumNode]) -> Hash32:
-    """The sealed root that a leaf's proof leads to."""
+def _sums(nodes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Shapes: nodes (N, NODE_BYTES) uint8 -> (N,) uint64."""
+    return np.ascontiguousarray(nodes[:, HASH_BYTES:]).view(">u8").ravel().astype(np.uint64)
+
+
+def sum_root(leaf: SumNode, index: int, proof: Sequence[SumNode]) -> SumNode:
+    """The root that a leaf's proof leads to.
+
+    Raises: OverflowError if the sums exceed 2**64 - 1.
+    """
     node = leaf
     for k, sibling in enumerate(proof):
         left, right = (sibling, node) if index >> k & 1 else (node, sibling)
-        node = SumNode(keccak(left.packed() + right.packed()), left.sum + right.sum)
-    return seal(node)
+        node = sum_node(keccak(left + right), node_sum(left) + node_sum(right))
+    return node

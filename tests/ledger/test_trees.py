@@ -10,17 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.commitments import distance_tree, payout_root
 from ledger.keccak import Hash32, keccak
 from ledger.trees import (
     ChunkTree,
     EmptyTree,
-    SumNode,
     SumTree,
     Tag,
     chunk_root,
     leaf_hash,
     leaf_hashes,
-    seal,
+    node_sum,
+    sealed_root,
+    sum_node,
     sum_root,
     tree_depth,
 )
@@ -48,15 +50,24 @@ def test_chunk_tree__when_built_from_a_vector__then_root_and_proof_agree(vector:
 @pytest.mark.parametrize("vector", TREES, ids=lambda vector: f"size{vector['size']}")
 def test_sum_tree__when_built_from_a_vector__then_root_norm_and_proof_agree(vector: dict[str, Any]) -> None:
     tree = SumTree(hashes(vector["leaves"]), vector["squares"])
-    assert tree.top == SumNode(*hashes([vector["sumTop"]]), vector["sumTotal"])
     assert tree.root.hex() == vector["sumRoot"][2:]
+    assert tree.total == node_sum(tree.root) == vector["sumTotal"]
     index = vector["index"]
     proof = tree.proof(index)
-    assert [node.hash for node in proof] == hashes(vector["sumProofHashes"])
-    assert [node.sum for node in proof] == vector["sumProofSums"]
-    leaf = SumNode(*hashes([vector["leaf"]]), vector["square"])
+    assert b"".join(proof).hex() == vector["sumProof"][2:]
+    leaf = sum_node(*hashes([vector["leaf"]]), vector["square"])
+    assert leaf == tree.leaf(index)
     assert sum_root(leaf, index, proof) == tree.root
-    assert sum_root(SumNode(leaf.hash, leaf.sum + 1), index, proof) != tree.root
+    assert sum_root(sum_node(*hashes([vector["leaf"]]), vector["square"] + 1), index, proof) != tree.root
+
+
+@pytest.mark.parametrize("vector", TREES, ids=lambda vector: f"size{vector['size']}")
+def test_distance_tree__when_built_from_a_vector__then_leaf_root_and_proof_agree(vector: dict[str, Any]) -> None:
+    tree = distance_tree(vector["squares"])
+    index = vector["index"]
+    assert tree.leaf(index).hex() == vector["distanceLeaf"][2:]
+    assert tree.root.hex() == vector["distanceRoot"][2:]
+    assert b"".join(tree.proof(index)).hex() == vector["distanceProof"][2:]
 
 
 @given(st.lists(st.binary(min_size=4, max_size=4), min_size=1, max_size=70), st.data())
@@ -69,8 +80,8 @@ def test_proof__when_any_leaf_is_shown__then_it_leads_to_the_root_and_no_other_l
     index = data.draw(st.integers(0, len(chunks) - 1))
     assert len(plain.proof(index)) == len(summed.proof(index)) == tree_depth(len(chunks))
     assert chunk_root(leaves[index], index, plain.proof(index)) == plain.root
-    assert sum_root(SumNode(leaves[index], sums[index]), index, summed.proof(index)) == summed.root
-    assert summed.top.sum == sum(sums)
+    assert sum_root(sum_node(leaves[index], sums[index]), index, summed.proof(index)) == summed.root
+    assert summed.total == sum(sums)
     other = leaf_hash(Tag.STATE, index, b"other")
     assert chunk_root(other, index, plain.proof(index)) != plain.root
 
@@ -80,9 +91,15 @@ def test_leaf__when_tag_or_index_differs__then_the_hash_differs() -> None:
     assert len(set(same)) == len(same)
 
 
-def test_seal__when_the_sum_differs__then_the_root_differs() -> None:
-    top = keccak(b"top")
-    assert seal(SumNode(top, 1)) != seal(SumNode(top, 2))
+def test_sealed_root__when_the_depth_differs__then_the_root_differs() -> None:
+    assert sealed_root(keccak(b"top"), 1) != sealed_root(keccak(b"top"), 2)
+
+
+def test_sum_tree__when_the_sums_exceed_a_word__then_it_is_refused() -> None:
+    with pytest.raises(OverflowError):
+        SumTree([keccak(b"a"), keccak(b"b")], [2**63, 2**63])
+    with pytest.raises(OverflowError):
+        sum_root(sum_node(keccak(b"a"), 2**63), 0, [sum_node(keccak(b"b"), 2**63)])
 
 
 def test_tree__when_there_is_no_leaf__then_it_is_refused() -> None:
@@ -106,4 +123,5 @@ def test_payout_leaves__when_built_from_the_vector__then_the_root_agrees() -> No
         for index, (account, amount) in enumerate(zip(payouts["accounts"], payouts["amounts"], strict=True))
     ]
     assert leaves == hashes(payouts["leaves"])
-    assert ChunkTree(leaves).root.hex() == payouts["root"][2:]
+    assert ChunkTree(leaves).root.hex() == payouts["unsealed"][2:]
+    assert payout_root(ChunkTree(leaves)).hex() == payouts["root"][2:]
