@@ -1,8 +1,7 @@
 """Cumulative pay over a bounty's merged rounds, one amount a member: the leaves of every payout tree.
 
-docs/PROTOCOL.md, section 7. A merge names how many of the members, by index, have a leaf: here those that had joined when
-the round's last update was revealed. Whoever joins just before the merge does not make its tree wrong. Only merges that
-stand count.
+docs/PROTOCOL.md, section 7. A merge names how many of the members, by index, have a leaf: here those that had joined
+when the round's last update was revealed. Only merges that stand count.
 """
 
 from __future__ import annotations

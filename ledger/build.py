@@ -22,12 +22,12 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "contracts" / "src"
 ARTIFACTS = ROOT / "contracts" / "artifacts"
 NPM_COMPILER = ROOT / "scripts" / "solc"
-CONTRACTS = ("TrainingMarket", "DevToken")
+CONTRACTS = ("TrainingMarket", "FraudProofs", "ChunkDemands", "DevToken")
 
 SETTINGS: dict[str, Any] = {
     "evmVersion": "cancun",
     "metadata": {"appendCBOR": False, "bytecodeHash": "none"},
-    "optimizer": {"enabled": True, "runs": 200},
+    "optimizer": {"enabled": True, "runs": 600},
     "viaIR": True,
 }
 """What decides the bytecode; `contracts/foundry.toml` says the same."""

@@ -134,6 +134,10 @@ class Chain:
         """An account's ether, in wei."""
         return int(self.ask(lambda: self.web3.eth.get_balance(to_checksum_address(account))))
 
+    def transaction_count(self, account: Address) -> int:
+        """How many of an account's transactions were mined: its next nonce."""
+        return int(self.ask(lambda: self.web3.eth.get_transaction_count(to_checksum_address(account))))
+
     def close(self) -> None:
         """Close the connections; later calls open new ones."""
         self._session.close()

@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from web3.types import RPCEndpoint
+from eth_typing import HexAddress, HexStr
+from web3.types import Nonce, RPCEndpoint
+from web3.utils.address import get_create_address
 
 from ledger.accounts import Key, Secret, key_from_secret
 from ledger.artifacts import artifact
 from ledger.chain import Chain
-from ledger.errors import BadInput
+from ledger.errors import BadInput, ChainError
+from ledger.market import Market
 from ledger.processes import ROOT, start_guarded, stop
 from ledger.records import Address
 from ledger.transactions import Transactor
@@ -71,6 +74,15 @@ class Deployed:
     """The block of the market's deployment: no event is older."""
 
 
+class BrokenDeployment(ChainError):
+    def __init__(self, market: Address) -> None:
+        self.market = market
+        super().__init__(
+            f"The market {market} and its judges don't name each other: the account sent another transaction between. "
+            f"Deploy them again while nothing else uses the account."
+        )
+
+
 @contextlib.contextmanager
 def start_devnet(directory: Path, settings: DevnetSettings = DevnetSettings()) -> Iterator[Devnet]:
     """Run a devnet with its log and state in `directory` while the context is open.
@@ -93,10 +105,30 @@ def start_devnet(directory: Path, settings: DevnetSettings = DevnetSettings()) -
 
 
 def deploy_contracts(transactor: Transactor) -> Deployed:
-    """Deploy a market and a token, paid by the transactor's account."""
+    """Deploy a token and a market with the two contracts that judge its merges, paid by the transactor's account.
+
+    Raises: BrokenDeployment if the account sent something else in between.
+    """
     token, _ = transactor.deploy("deploy the token", artifact("DevToken"))
-    market, receipt = transactor.deploy("deploy the market", artifact("TrainingMarket"))
+    chain, account = transactor.chain, Address(transactor.address)
+    third = Nonce(chain.transaction_count(account) + 2)
+    expected = Address(get_create_address(HexAddress(HexStr(account)), third))
+    proofs, _ = transactor.deploy("deploy the judge of merges", artifact("FraudProofs"), [expected])
+    demands, _ = transactor.deploy("deploy the demands for chunks", artifact("ChunkDemands"), [expected])
+    market, receipt = transactor.deploy("deploy the market", artifact("TrainingMarket"), [proofs, demands])
+    named = {
+        market: Market(chain, market).judges(),
+        proofs: _named(chain, "FraudProofs", proofs),
+        demands: _named(chain, "ChunkDemands", demands),
+    }
+    if named != {market: (proofs, demands), proofs: (market,), demands: (market,)}:
+        raise BrokenDeployment(market)
     return Deployed(market, token, receipt.block)
+
+
+def _named(chain: Chain, name: str, address: Address) -> tuple[Address]:
+    """The market that one of its judges names."""
+    return (Address(chain.call(chain.contract(address, artifact(name)["abi"]).functions.market())),)
 
 
 def fund_ether(chain: Chain, account: Address, wei: int) -> None:

@@ -66,6 +66,15 @@ class RoundHistory:
     interrupted: bool = False
     disqualified: set[int] = field(default_factory=set)
 
+    @property
+    def state(self) -> str:
+        """In one word: `merged`, `lapsed`, `voided` (its merge was, and it waits for another), `running`."""
+        if self.merged is not None:
+            return "merged"
+        if self.lapsed is not None:
+            return "lapsed"
+        return "voided" if self.voided else "running"
+
     def reveal_of(self, provider: Address) -> Revealed | None:
         return next((reveal for reveal in self.reveals if reveal.provider == provider), None)
 
@@ -103,6 +112,13 @@ class BountyHistory:
         """The last standing merge, or the last before `before_round`."""
         merges = [one.merged for one in self.merged_rounds if before_round is None or one.number < before_round]
         return merges[-1] if merges else None
+
+    @property
+    def last_vests_at(self) -> Timestamp:
+        """When everything that was ever merged has vested; 0 before the first merge. A void does not bring it forward."""
+        moments = [event.vests_at for event in self.events if isinstance(event, Merged)]
+        moments += [event.until for event in self.events if isinstance(event, VestingExtended)]
+        return Timestamp(max(moments, default=0))
 
     def latest_vested(self, now: Timestamp) -> Merged | None:
         """The last standing merge whose pay has vested at `now`."""

@@ -13,7 +13,7 @@ from ledger.artifacts import artifact
 from ledger.chain import Block, Chain
 from ledger.cid import Digest
 from ledger.decoding import EventDecoder, Log, camel, terms_from
-from ledger.errors import BadInput
+from ledger.errors import BadInput, Reverted
 from ledger.keccak import Hash32
 from ledger.merge_records import KeptMerge
 from ledger.records import (
@@ -34,6 +34,7 @@ from ledger.records import (
 from ledger.transactions import Receipt, Transactor
 
 _GENESIS = 0
+_NOBODY = Address("0x" + "00" * 20)
 
 
 class UnknownBounty(BadInput):
@@ -107,6 +108,21 @@ class Market:
     def bond(self, bounty: BountyId, account: Address, at: Block | None = None) -> tuple[Wei, Timestamp]:
         amount, locked_until = self._call("bondOf", bounty, account, at=at)
         return Wei(amount), Timestamp(locked_until)
+
+    def held_until(self, bounty: BountyId, at: Block | None = None) -> Timestamp:
+        """No stake and no bond leaves before: a proof or a demand is, or may still come, under way."""
+        _, free_at = self.bond(bounty, _NOBODY, at)  # what frees the bond of an account that has none
+        return free_at
+
+    def is_forfeit_due(self, bounty: BountyId, account: Address, at: Block | None = None) -> bool:
+        """Whether a commitment of the account waits although its reveal window is over, and was no interrupted one."""
+        try:
+            self._call("forfeit", bounty, account, at=at)
+        except Reverted as error:
+            if error.name == "NothingToForfeit":
+                return False
+            raise
+        return True
 
     def events(self, bounty: BountyId | None, first: int = _GENESIS, last: int | None = None) -> list[Event]:
         """The market's events in the order of execution.

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
 from web3.contract.contract import ContractFunction
 from web3.exceptions import ContractLogicError, TransactionNotFound
@@ -111,12 +112,15 @@ class Transactor:
         built: Any = call.build_transaction(unpriced)  # type: ignore[arg-type]
         return self._send(action, Call(built["to"], bytes.fromhex(built["data"][2:]), value), call.contract_abi)
 
-    def deploy(self, action: str, artifact: Mapping[str, Any]) -> tuple[Address, Receipt]:
-        """Deploy a compiled contract without constructor arguments; returns its address too.
+    def deploy(
+        self, action: str, artifact: Mapping[str, Any], arguments: Sequence[Address] = ()
+    ) -> tuple[Address, Receipt]:
+        """Deploy a compiled contract whose constructor takes addresses or nothing; returns its address too.
 
         Raises: as `send`.
         """
         code = bytes.fromhex(str(artifact["bytecode"]).removeprefix("0x"))
+        code += encode(["address"] * len(arguments), arguments)
         receipt = self._send(action, Call("", code, 0), artifact["abi"])
         return Address(receipt.contract), receipt
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from ledger.cid import Digest
 from ledger.commitments import zero_state_root
-from ledger.keccak import Hash32, keccak
+from ledger.keccak import ZERO_HASH, Hash32, keccak
+from ledger.merge_records import GivenReason, pack_reasons
 from ledger.records import (
     Address,
     BountyId,
     Clock,
     Committed,
     Joined,
+    MergeClaim,
     Merged,
     MergeRule,
+    MergeVoided,
     Phase,
     Position,
     Posted,
@@ -56,6 +59,8 @@ def terms(**changes: Any) -> Terms:
         patience=3,
         squared_norm_bound=2**40,
         chunks=2,
+        demand_fee=Wei(5),
+        answer_seconds=5,
         manifest=Digest(keccak(b"manifest")),
         state_root=zero_state_root(2),
         merge_rule=MergeRule.MEAN,
@@ -96,25 +101,48 @@ def revealed(provider: Address, number: int, index: int, block: int) -> Revealed
     return Revealed(at(block, 10 + index), BOUNTY, number, provider, index, Digest(word("cid")), root, 5, 1)
 
 
-def merged(number: int, block: int, **changes: Any) -> Merged:
-    base = Merged(
-        at=at(block, 50),
-        bounty=BOUNTY,
-        round=number,
-        aggregator=AGGREGATOR,
+def claim(number: int, **changes: Any) -> MergeClaim:
+    base = MergeClaim(
         state_root=word(f"state {number}"),
         state_cid=Digest(word(f"state cid {number}")),
         report_cid=Digest(word(f"report cid {number}")),
         payout_root=word(f"payouts {number}"),
         paid=Wei(300),
+        payout_leaves=1,
         rejected=0,
         reasons=b"",
-        reveals=1,
-        member_count=1,
-        vests_at=Timestamp(1020 + block),
-        record_hash=word(f"record {number}"),
+        scales_hash=ZERO_HASH,
+        distances_hash=ZERO_HASH,
+        clip_cid=Digest(ZERO_HASH),
     )
     return replace(base, **changes)
+
+
+def reasons(*codes: int | tuple[int, int]) -> bytes:
+    """Reasons as a merge gives them: codes, or pairs of code and chunk."""
+    return pack_reasons([GivenReason(*(one if isinstance(one, tuple) else (one, 0))) for one in codes])
+
+
+def merged(number: int, block: int, **changes: Any) -> Merged:
+    """A merge by its event; fields of its claim may be given too."""
+    own = {field.name for field in fields(MergeClaim)}
+    base = Merged(
+        at=at(block, 50),
+        bounty=BOUNTY,
+        round=number,
+        aggregator=AGGREGATOR,
+        claim=claim(number, **{name: value for name, value in changes.items() if name in own}),
+        reveals=1,
+        previous=number - 1,
+        merged_at=Timestamp(1000 + block),
+        vests_at=Timestamp(1020 + block),
+        record_hash=word(f"record {number}")[:28],
+    )
+    return replace(base, **{name: value for name, value in changes.items() if name not in own})
+
+
+def voided(number: int, block: int, interrupted: int) -> MergeVoided:
+    return MergeVoided(at(block, 60), BOUNTY, number, AGGREGATOR, OWNER, interrupted, Wei(50), Wei(25))
 
 
 def clock(phase: Phase, number: int = 1, **changes: Any) -> Clock:

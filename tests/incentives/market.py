@@ -1,4 +1,5 @@
 """A market in miniature with a clock and token balances: it plays by docs/PROTOCOL.md and emits the contract's events.
+What proofs do to it is in `judged_market`.
 
 Written apart from `incentives`, by time and balances instead of events, so that the two can be held to each other.
 """
@@ -50,8 +51,24 @@ class Member:
 
 
 @dataclass
+class Made:
+    """A merge that stands, with what was revealed for it and what it pays to whom."""
+
+    shown: list[Revealed]
+    aggregator: Address
+    pays: dict[Address, int]
+    vests_at: int
+    previous: int
+
+
+@dataclass
 class Market:
-    """One bounty. `earned` is each provider's cumulative pay by the merges; `wallets` count what left the contract."""
+    """One bounty.
+
+    earned:   each provider's cumulative pay by the merges that stand.
+    reopened: while a voided round is merged again: the latest round that was opened; else 0.
+    stuck:    shares of updates that were disqualified: nobody can take them.
+    """
 
     terms: Terms
     now: int = 1000
@@ -68,6 +85,13 @@ class Market:
     bonds: dict[Address, int] = field(default_factory=dict)
     earned: dict[Address, int] = field(default_factory=dict)
     unclaimed: dict[tuple[int, Hash32], tuple[Address, int]] = field(default_factory=dict)
+    merges: dict[int, Made] = field(default_factory=dict)
+    reopened: int = 0
+    held_until: int = 0
+    interrupted: set[int] = field(default_factory=set)
+    providers: dict[tuple[int, Hash32], Address] = field(default_factory=dict)
+    faulty: set[tuple[int, Hash32]] = field(default_factory=set)
+    stuck: int = 0
     balance: int = 0
     events: list[Event] = field(default_factory=list)
 
@@ -83,9 +107,9 @@ class Market:
     def active(self) -> list[Address]:
         return [who for who, one in self.people.items() if one.stake > 0 and one.leaving_since is None]
 
-    def share(self) -> int:
+    def share(self, number: int) -> int:
         pot, rounds = self.terms.pot, self.terms.rounds
-        return pot * self.round // rounds - pot * (self.round - 1) // rounds
+        return pot * number // rounds - pot * (number - 1) // rounds
 
     # --- time ---
 
@@ -103,25 +127,32 @@ class Market:
         elif self.now < self.reveal_end:
             return False
         elif len(self.shown) < self.terms.min_updates:
-            self._lapse(0)
+            self._lapse(self.round, self.shown, 0)
             self._next(self.reveal_end)
         else:
             silence = self.reveal_end + self.terms.merge_seconds + self.terms.open_merge_seconds
             if self.now < silence:
                 return False
-            bond = self.bonds.pop(self.terms.aggregator)
-            self.emit(BondForfeited, self.terms.aggregator, self.round, Wei(bond))
-            self._lapse(bond)
+            bond = 0
+            if not self.reopened:
+                bond = self.bonds.pop(self.terms.aggregator, 0)
+                self.emit(BondForfeited, self.terms.aggregator, self.round, Wei(bond))
+            self._lapse(self.round, self.shown, bond)
             self._end(silence)
         return True
 
-    def _lapse(self, bond: int) -> None:
-        each = (self.share() + bond) // max(len(self.shown), self.terms.min_updates)
-        for one in self.shown:
-            self.unclaimed[self.round, one.update_root] = (one.provider, each)
-        self.emit(Lapsed, self.round, len(self.shown), Wei(each))
+    def _lapse(self, number: int, shown: list[Revealed], bond: int) -> None:
+        each = (self.share(number) + bond) // max(len(shown), self.terms.min_updates)
+        for one in shown:
+            if (number, one.update_root) in self.faulty:
+                self.stuck += each
+            else:
+                self.unclaimed[number, one.update_root] = (one.provider, each)
+        self.emit(Lapsed, number, len(shown), Wei(each))
 
     def _next(self, moment: int) -> None:
+        if self.reopened:
+            self.round, self.reopened = self.reopened, 0
         if self.round == self.terms.rounds:
             return self._end(moment)
         self.phase, self.round, self.opened_at, self.commit_end = "running", self.round + 1, moment, None
@@ -156,17 +187,35 @@ class Market:
 
     def overdue(self, who: Address) -> bool:
         one = self.people[who]
-        return one.hidden and (
-            one.committed != self.round or (self.commit_end is not None and self.now >= self.reveal_end)
+        return (
+            one.hidden
+            and one.committed not in self.interrupted
+            and (one.committed != self.round or (self.commit_end is not None and self.now >= self.reveal_end))
         )
 
     def stake_free(self, who: Address) -> bool:
         one = self.people[who]
         waited = one.leaving_since is not None and self.now >= one.leaving_since
         ended = self.phase == "ended" and self.now >= self.vests_at
-        return one.stake > 0 and (waited or ended or self.phase == "cancelled")
+        return one.stake > 0 and self.now >= self.held_until and (waited or ended or self.phase == "cancelled")
+
+    def can_commit(self, who: Address) -> bool:
+        one = self.people.get(who)
+        free = one is not None and (not one.hidden or one.committed in self.interrupted)
+        return self.committing and who in self.active and free
+
+    def can_merge(self, who: Address) -> bool:
+        late = self.reopened or self.now >= self.reveal_end + self.terms.merge_seconds
+        return self.merging and who in self.bonds and bool(late or who == self.terms.aggregator)
+
+    @property
+    def unvested(self) -> list[int]:
+        """Rounds whose merges can still be voided."""
+        return [number for number, made in sorted(self.merges.items()) if self.now < made.vests_at]
 
     def bond_free(self, who: Address) -> bool:
+        if self.now < self.held_until:
+            return False
         if who != self.terms.aggregator:
             return who in self.bonds and self.now >= self.vests_at
         return who in self.bonds and self.phase != "running" and self.now >= self.vests_at
@@ -230,6 +279,7 @@ class Market:
         shown = self.events[-1]
         assert isinstance(shown, Revealed)
         self.shown.append(shown)
+        self.providers[self.round, root] = who
         if len(self.shown) == len(self.committers):
             self.reveal_end = self.now
 
@@ -247,17 +297,22 @@ class Market:
     def merge(self, who: Address, rejected: int) -> None:
         counted = [one for one in self.shown if not rejected >> one.index & 1]
         total = sum(one.weight for one in counted)
-        paid = 0
+        pays: dict[Address, int] = {}
         for one in counted:
-            pay = self.share() * one.weight // total
-            self.earned[one.provider] = self.earned.get(one.provider, 0) + pay
-            paid += pay
-        self.vests_at = self.now + self.terms.challenge_seconds
-        hashes = (make.word("state"), Digest(make.word("cid")), Digest(make.word("report")), make.word("payouts"))
-        reasons = bytes([4] * rejected.bit_count())
-        counts = (len(self.shown), len(self.people), Timestamp(self.vests_at), make.word("record"))
-        self.emit(Merged, self.round, who, *hashes, Wei(paid), rejected, reasons, *counts)
+            pays[one.provider] = pays.get(one.provider, 0) + self.share(self.round) * one.weight // total
+        for provider, pay in pays.items():
+            self.earned[provider] = self.earned.get(provider, 0) + pay
+        self.vests_at = max(self.vests_at, self.now + self.terms.challenge_seconds)
+        previous = max((number for number in self.merges), default=0)
+        paid = Wei(sum(pays.values()))
+        given = make.reasons(*[4] * rejected.bit_count())
+        claim = make.claim(self.round, paid=paid, rejected=rejected, reasons=given, payout_leaves=len(self.people))
+        moments = (Timestamp(self.now), Timestamp(self.vests_at))
+        self.emit(Merged, self.round, who, claim, len(self.shown), previous, *moments, make.word("record")[:28])
+        self.merges[self.round] = Made(self.shown, who, pays, self.vests_at, previous)
         self._next(self.now)
+
+    # --- money out ---
 
     def claim(self, who: Address) -> None:
         amount = self.earned[who] - self.people[who].taken
@@ -285,4 +340,4 @@ class Market:
         """All that is here and is nobody's stake, bond, pay or share of a lapsed round."""
         locked = sum(one.stake for one in self.people.values()) + sum(self.bonds.values())
         pay = sum(amount - self.people[who].taken for who, amount in self.earned.items())
-        return self.balance - locked - pay - sum(amount for _, amount in self.unclaimed.values())
+        return self.balance - locked - pay - self.stuck - sum(amount for _, amount in self.unclaimed.values())

@@ -15,13 +15,14 @@ from incentives.payouts import (
     entitlement,
     expected_paid,
     leaf_members,
+    least_leaves,
     pay_round,
     split_round,
 )
 from incentives.shares import round_share
 from ledger.commitments import payout_leaf, payout_tree
 from ledger.history import BountyHistory, build_history
-from ledger.records import Address, Event, RewardRule, Wei
+from ledger.records import Address, Event, Merged, RewardRule, Wei
 from ledger.trees import chunk_root
 from tests import builders as make
 
@@ -38,8 +39,10 @@ def round_events(number: int, providers: list[Address], rejected: int, weights: 
         replace(make.revealed(provider, number, index, block + 1), weight=(weights or [1] * len(providers))[index])
         for index, provider in enumerate(providers)
     ]
-    reasons = bytes([4] * rejected.bit_count())
-    closing = make.merged(number, block + 2, rejected=rejected, reasons=reasons, reveals=len(providers), member_count=3)
+    reasons = make.reasons(*[4] * rejected.bit_count())
+    closing = make.merged(
+        number, block + 2, rejected=rejected, reasons=reasons, reveals=len(providers), payout_leaves=3
+    )
     return [make.opened(number, block), *shown, closing]
 
 
@@ -114,6 +117,31 @@ def test_leaf_members__when_a_member_left_and_came_back__then_its_leaf_is_one() 
         ]
     )
     assert leaf_members(history, 1) == [make.ALICE, make.BOB]
+
+
+def test_cumulative_payouts__when_the_merge_names_fewer_leaves__then_the_first_members_have_them() -> None:
+    events = round_events(1, [make.BOB], 0)
+    assert isinstance(events[-1], Merged)
+    events[-1] = replace(events[-1], claim=replace(events[-1].claim, payout_leaves=2))
+    assert cumulative_payouts(bounty(events), 1) == [(make.ALICE, 0), (make.BOB, 300)]
+    assert leaf_members(bounty(events), 1) == PEOPLE
+
+
+def test_cumulative_payouts__when_a_merge_is_voided__then_it_and_what_followed_pay_nothing() -> None:
+    history = bounty(
+        round_events(1, PEOPLE, 0), round_events(2, [make.BOB], 0), [make.opened(3, 30), make.voided(2, 31, 3)]
+    )
+    assert cumulative_payouts(history, 1) == [(make.ALICE, 100), (make.BOB, 100), (CAROL, 100)]
+    assert pay_round(history, 2, 0)[1] == [(make.ALICE, 100), (make.BOB, 400), (CAROL, 100)]
+    with pytest.raises(ValueError, match="voided"):
+        cumulative_payouts(history, 2)
+
+
+def test_least_leaves__then_everyone_that_is_paid_and_the_merge_before_are_covered() -> None:
+    first, second = round_events(1, [CAROL], 0), round_events(2, [make.BOB], 0)
+    assert least_leaves(bounty(first, second), 1) == 3
+    assert least_leaves(bounty(first, second), 2) == 3, "no leaf is given up again"
+    assert least_leaves(bounty(round_events(1, [make.BOB], 0)), 1) == 2
 
 
 @given(st.integers(1, 2**96 - 1), st.lists(st.tuples(st.permutations(PEOPLE), st.integers(0, 7)), max_size=6))

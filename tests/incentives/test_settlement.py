@@ -146,7 +146,7 @@ AMOUNTS = [
     (index, field.name)
     for index, event in enumerate(LIFE)
     for field in fields(event)
-    if field.name in {"amount", "share", "weight", "index", "reveals", "round", "member_count", "stake"}
+    if field.name in {"amount", "share", "weight", "index", "reveals", "round", "previous", "stake", "bond", "reward"}
     and not (isinstance(event, Joined | Claimed) and field.name in {"stake", "amount"})
 ]
 
@@ -179,6 +179,10 @@ def test_settle__when_a_claim_comes_twice__then_the_purse_runs_dry() -> None:
     assert any("owed" in fault for fault in faults_of([*LIFE[: index + 1], *LIFE[index:]]))
 
 
+def claiming(event: Merged, **changes: Any) -> Merged:
+    return replace(event, claim=replace(event.claim, **changes))
+
+
 CASES: list[tuple[type[Event], Callable[[Any], Event], str]] = [
     (Joined, lambda e: replace(e, stake=Wei(99)), "Joined: rule"),
     (BondDeposited, lambda e: replace(e, amount=Wei(0)), "BondDeposited: bond"),
@@ -186,12 +190,13 @@ CASES: list[tuple[type[Event], Callable[[Any], Event], str]] = [
     (Revealed, lambda e: replace(e, provider=make.OWNER), "Revealed: rule"),
     (Revealed, lambda e: replace(e, squared_norm=2**41), "Revealed: squared norm"),
     (Merged, lambda e: replace(e, aggregator=make.OWNER), "Merged: rule"),
-    (Merged, lambda e: replace(e, paid=Wei(201)), "Merged: paid"),
-    (Merged, lambda e: replace(e, rejected=0b111, reasons=b"\1\1\1"), "Merged: paid"),
-    (Merged, lambda e: replace(e, rejected=0b1000, reasons=b"\1"), "Merged: rule"),
-    (Merged, lambda e: replace(e, rejected=0b1, reasons=b"\0"), "Merged: rule"),
-    (Merged, lambda e: replace(e, reasons=b"\1"), "Merged: reasons"),
-    (Merged, lambda e: replace(e, vests_at=e.vests_at + 1), "RoundOpened: moment of the merge"),
+    (Merged, lambda e: claiming(e, paid=Wei(201)), "Merged: paid"),
+    (Merged, lambda e: claiming(e, rejected=0b111, reasons=make.reasons(1, 1, 1)), "Merged: paid"),
+    (Merged, lambda e: claiming(e, rejected=0b1000, reasons=make.reasons(1)), "Merged: rule"),
+    (Merged, lambda e: claiming(e, reasons=make.reasons(1)), "Merged: bytes of reasons"),
+    (Merged, lambda e: claiming(e, payout_leaves=4), "Merged: payout leaves"),
+    (Merged, lambda e: replace(e, vests_at=e.vests_at + 1), "Merged: time of vesting"),
+    (Merged, lambda e: replace(e, merged_at=e.merged_at + 1), "RoundOpened: moment of the merge"),
     (RoundOpened, lambda e: replace(e, round=7), "RoundOpened: round"),
     (Lapsed, lambda e: replace(e, round=4), "Lapsed: round"),
     (BondForfeited, lambda e: replace(e, account=make.ALICE), "BondForfeited: rule"),

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from incentives.settlement import settle
 from ledger.records import Address, RewardRule, Wei
 from tests import builders as make
-from tests.incentives.market import Market
+from tests.incentives.judged_market import JudgedMarket
 
 pytestmark = pytest.mark.machine
 
@@ -34,7 +34,7 @@ class BountyMachine(RuleBasedStateMachine):
     def post(self, pot: int, rounds: int, quorum: int, forfeit: int, weighed: bool, stakes: list[int]) -> None:
         reward = {"reward_rule": RewardRule.STAKE, "max_weight": 3} if weighed else {}
         terms = make.terms(pot=Wei(pot), rounds=rounds, min_updates=quorum, forfeit=Wei(forfeit), **reward)
-        self.market = Market(terms)
+        self.market = JudgedMarket(terms)
         for who, stake in zip(PEOPLE, stakes, strict=False):
             self.market.join(who, stake)
         if stakes:
@@ -67,14 +67,14 @@ class BountyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.market.committing)
     @rule(who=WHO)
     def commit(self, who: Address) -> None:
-        if who in self.market.active and not self.market.people[who].hidden:
+        if self.market.can_commit(who):
             self.market.commit(who)
 
     @precondition(lambda self: self.market.committing)
     @rule(absent=st.sets(WHO, max_size=2), seconds=st.sampled_from([0, 0, 0, 10]))
     def all_commit(self, absent: set[Address], seconds: int) -> None:
         for who in self.market.active:
-            if self.market.committing and not self.market.people[who].hidden and who not in absent:
+            if self.market.can_commit(who) and who not in absent:
                 self.market.commit(who)
         self.market.wait(seconds)
 
@@ -113,6 +113,25 @@ class BountyMachine(RuleBasedStateMachine):
     def merge(self, who: Address, mask: int) -> None:
         if who in self.market.bonds:
             self.market.merge(who, mask & (1 << len(self.market.shown)) - 1)
+
+    @precondition(lambda self: self.market.unvested)
+    @rule(data=st.data(), doubts=st.integers(0, 2))
+    def void(self, data: st.DataObject, doubts: int) -> None:
+        number = data.draw(st.sampled_from(self.market.unvested))
+        if doubts == 0:
+            self.market.void(STRANGER, number)
+
+    @precondition(lambda self: self.market.providers)
+    @rule(data=st.data(), doubts=st.integers(0, 4))
+    def disqualify(self, data: st.DataObject, doubts: int) -> None:
+        what = data.draw(st.sampled_from(sorted(self.market.providers)))
+        if doubts == 0 and what not in self.market.faulty:
+            self.market.disqualify(STRANGER, *what)
+
+    @precondition(lambda self: self.market.unvested)
+    @rule(data=st.data(), seconds=st.integers(1, 60))
+    def extend(self, data: st.DataObject, seconds: int) -> None:
+        self.market.extend(data.draw(st.sampled_from(self.market.unvested)), self.market.now + seconds)
 
     @rule(who=WHO)
     def claim(self, who: Address) -> None:
@@ -179,7 +198,7 @@ class BountyMachine(RuleBasedStateMachine):
         if market.refundable > 0:
             market.refund()
         self.the_replay_finds_no_fault_and_the_same_money()
-        assert market.balance == 0
+        assert market.balance == market.stuck
 
 
 TestBountyMachine = BountyMachine.TestCase
