@@ -27,23 +27,46 @@ class Culprit:
     stray: bool = False
 
 
-def next_demand(own: OwnTree, leaves: int, answers: Mapping[int, Sequence[bytes]]) -> int | Culprit:
-    """The leaf to demand next, or the wrong one.
+@dataclass(frozen=True)
+class Answer:
+    """A leaf that was shown. siblings: from the leaf up; is_right: whether its content is what one has oneself."""
+
+    siblings: Sequence[bytes]
+    is_right: bool
+
+
+def next_demand(own: OwnTree, leaves: int, answers: Mapping[int, Answer]) -> int | Culprit | None:
+    """The leaf to demand next, or the wrong one; None where all that was shown is right.
 
     leaves:  how many the tree must have.
-    answers: by leaf index, the siblings shown, from the leaf up.
-    Holds:   asks for no leaf twice, and for at most depth + 1 of them.
+    answers: by leaf index.
+    Holds:   asks for no leaf twice, and for at most depth + 1 of them where nothing stands beyond the last leaf.
     """
-    index, height, stray = 0, len(own.proof(0)), False
-    while index in answers:
-        shown, mine = answers[index], own.proof(index)
-        if len(shown) != len(mine):
-            return Culprit(index)
-        beside = [((index >> k) ^ 1) << k for k in range(height)]
-        wrong = [k for k in reversed(range(height)) if bytes(shown[k]) != bytes(mine[k])]
-        stray = stray or any(beside[k] >= leaves for k in wrong)
-        level = next((k for k in wrong if beside[k] < leaves), None)
-        if level is None:
-            return Culprit(index, stray)
-        index, height = beside[level], level
-    return index
+    strays: list[int] = []
+    found = _search(own, leaves, answers, (0, len(own.proof(0))), strays)
+    if found is None and strays:
+        return Culprit(strays[0], stray=True)
+    return found
+
+
+def _search(
+    own: OwnTree, leaves: int, answers: Mapping[int, Answer], place: tuple[int, int], strays: list[int]
+) -> int | Culprit | None:
+    """Look below a node, given by its first leaf and its height; `strays` takes what stands beyond the last leaf."""
+    index, height = place
+    if index not in answers:
+        return index
+    shown, mine = answers[index].siblings, own.proof(index)
+    if len(shown) != len(mine):
+        return Culprit(index)
+    for level in reversed(range(height)):
+        beside = ((index >> level) ^ 1) << level
+        if bytes(shown[level]) == bytes(mine[level]):
+            continue
+        if beside >= leaves:
+            strays.append(index)
+            continue
+        found = _search(own, leaves, answers, (beside, level), strays)
+        if found is not None:
+            return found
+    return None if answers[index].is_right else Culprit(index)

@@ -10,7 +10,7 @@ from ledger.demands import ChunkKind
 from ledger.keccak import ZERO_HASH, keccak
 from ledger.proofs import Clip, Opening, joined
 from ledger.trees import NODE_BYTES, SUM_BYTES, SumTree
-from node.challenger.bisection import next_demand
+from node.challenger.bisection import Answer, next_demand
 from node.challenger.evidence import Case, Ours, pair_key
 from node.challenger.faults import Withheld, WrongDistance, WrongScale
 from node.clip_files import SCALE_BYTES, Clipping, clip_hashes, pack_scales, unpack_scales
@@ -61,18 +61,21 @@ def matches(clip: Clip, scales_hash: bytes, distances_hash: bytes) -> bool:
     return (keccak(clip.scales), keccak(clip.distances)) == (scales_hash, distances_hash)
 
 
-def _distance_fault(case: Case, right: Clipping, own: SumTree, pair: int) -> WrongDistance | Withheld:
+def _distance_fault(case: Case, right: Clipping, own: SumTree, pair: int) -> WrongDistance | Withheld | None:
     follows_C = right.distances_PC[pair]
     if case.posted.clipping is not None:
         claimed_C = case.posted.clipping.distances_PC[pair]
         chunk = next(k for k, (a, b) in enumerate(zip(claimed_C, follows_C, strict=True)) if a != b)
         return WrongDistance(case.round, pair, chunk, int(claimed_C[chunk]), int(follows_C[chunk]))
-    answers = case.answers(ChunkKind.DISTANCE, pair_key(pair))
-    found = next_demand(own, len(follows_C), {index: one.nodes for index, one in answers.items()})
+    opened = case.answers(ChunkKind.DISTANCE, pair_key(pair))
+    shown = {chunk: read_distance(one) for chunk, one in opened.items()}
+    answers = {chunk: Answer(one.nodes, shown[chunk] == int(follows_C[chunk])) for chunk, one in opened.items()}
+    found = next_demand(own, len(follows_C), answers)
     if isinstance(found, int):
         return Withheld(case.round, ChunkKind.DISTANCE, pair_key(pair), found)
-    claimed, follows = read_distance(answers[found.index]), int(follows_C[found.index])
-    return WrongDistance(case.round, pair, found.index, claimed, follows, stray=found.stray and claimed == follows)
+    if found is None:
+        return None
+    return WrongDistance(case.round, pair, found.index, shown[found.index], int(follows_C[found.index]), found.stray)
 
 
 def read_distance(opening: Opening) -> int:

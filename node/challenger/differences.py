@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import zip_longest
 
 import numpy as np
@@ -15,9 +14,9 @@ from ledger.merge_records import RECORD_HASH_BYTES, Reason
 from ledger.proofs import Opening
 from ledger.records import Address, Wei
 from ledger.trees import SUM_BYTES
-from node.challenger.bisection import Culprit, OwnTree, next_demand
+from node.challenger.bisection import Answer, next_demand
 from node.challenger.clip_differences import clip_fault
-from node.challenger.evidence import Case, SeenUpdate
+from node.challenger.evidence import Case, Ours, SeenUpdate
 from node.challenger.faults import (
     Fault,
     FaultyAccepted,
@@ -152,14 +151,17 @@ def _payout(case: Case) -> WrongPayout | Withheld | None:
         for seat, ((account, claimed), (member, follows)) in enumerate(zip(pay.posted, pay.follows, strict=True)):
             if (account, claimed) != (member, follows):
                 return WrongPayout(case.round, seat, account, claimed, follows)
-    answers = case.answers(ChunkKind.PAYOUT)
-    found = _closing_in(own, len(pay.follows), answers)
+    shown = {seat: read_payout(one) for seat, one in case.answers(ChunkKind.PAYOUT).items()}
+    answers = {
+        seat: Answer(one.nodes, shown[seat] == pay.follows[seat])
+        for seat, one in case.answers(ChunkKind.PAYOUT).items()
+    }
+    found = next_demand(own, len(pay.follows), answers)
     if isinstance(found, int):
         return Withheld(case.round, ChunkKind.PAYOUT, ZERO_HASH, found)
-    account, claimed = read_payout(answers[found.index])
-    member, follows = pay.follows[found.index]
-    stray = found.stray and (account, claimed) == (member, follows)
-    return WrongPayout(case.round, found.index, account, claimed, follows, stray)
+    if found is None:
+        return None
+    return WrongPayout(case.round, found.index, *shown[found.index], pay.follows[found.index][1], found.stray)
 
 
 def read_payout(opening: Opening) -> tuple[Address, Wei]:
@@ -177,22 +179,29 @@ def _state(case: Case) -> Fault | None:
     clipped = clip_fault(case, case.ours)
     if clipped is not None:
         return clipped
-    own = case.ours.tree()
-    if own.root == case.merged.claim.state_root:
+    if case.ours.tree().root == case.merged.claim.state_root:
         return None
     if case.posted.planes_PD is not None:
         wrong = np.flatnonzero((case.posted.planes_PD != case.ours.planes_PD).any(axis=0))
         return wrong_coordinate(case, int(wrong[0]), case.posted.planes_PD[:, wrong[0]].tolist())
-    answers = case.answers(ChunkKind.STATE)
-    found = _closing_in(own, case.terms.chunks, answers)
+    return _shown_state(case, case.ours)
+
+
+def _shown_state(case: Case, ours: Ours) -> WrongCoordinate | Withheld | None:
+    """What the chunks that were shown on demand say. A tree of another form over right chunks is no fault."""
+    shown = {chunk: read_state_chunk(one.content) for chunk, one in case.answers(ChunkKind.STATE).items()}
+    wrong = {
+        chunk: np.flatnonzero((shown_PK != ours.planes_PD[:, chunk * CHUNK : (chunk + 1) * CHUNK]).any(axis=0))
+        for chunk, shown_PK in shown.items()
+    }
+    answers = {chunk: Answer(one.nodes, not len(wrong[chunk])) for chunk, one in case.answers(ChunkKind.STATE).items()}
+    found = next_demand(ours.tree(), case.terms.chunks, answers)
     if isinstance(found, int):
         return Withheld(case.round, ChunkKind.STATE, ZERO_HASH, found)
-    shown_PK = read_state_chunk(answers[found.index].content)
-    start = found.index * CHUNK
-    wrong = np.flatnonzero((shown_PK != case.ours.planes_PD[:, start : start + CHUNK]).any(axis=0))
-    if not len(wrong):  # every coordinate is right, under a tree of another form
+    if found is None or found.stray:
         return None
-    return wrong_coordinate(case, start + int(wrong[0]), shown_PK[:, wrong[0]].tolist())
+    within = int(wrong[found.index][0])
+    return wrong_coordinate(case, found.index * CHUNK + within, shown[found.index][:, within].tolist())
 
 
 def wrong_coordinate(case: Case, coordinate: int, claimed: list[int]) -> WrongCoordinate:
@@ -204,7 +213,3 @@ def wrong_coordinate(case: Case, coordinate: int, claimed: list[int]) -> WrongCo
     pairs = zip_longest(claimed, follows, fillvalue=0)
     (now, right), (before, right_before) = [*pairs, (0, 0)][:2]
     return WrongCoordinate(case.round, coordinate, where, now, right, before, right_before)
-
-
-def _closing_in(own: OwnTree, leaves: int, answers: Mapping[int, Opening]) -> int | Culprit:
-    return next_demand(own, leaves, {index: opening.nodes for index, opening in answers.items()})
