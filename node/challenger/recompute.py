@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.keccak import Hash32
-from ledger.records import MergeRule, Terms
+from ledger.records import Terms
 from node.challenger.evidence import Ours
-from node.merging import merge_mean
+from node.merged_states import merge_accepted, needs_seed, parameters_of
+from node.merging import bucket_order
 
-
-def needs_seed(terms: Terms) -> bool:
-    """Whether the order of updates is drawn."""
-    return terms.merge_rule == MergeRule.CENTERED_CLIP
+__all__ = ["needs_seed", "recompute"]
 
 
 def recompute(
@@ -24,9 +22,13 @@ def recompute(
     """Merge the accepted updates into the state before.
 
     updates: reveal index and integers, by rising index.
+    seed:    of the round; only asked for where `needs_seed`.
 
     Shapes: before_PD (planes, D) int32, each update (D,) int16 -> (planes, D) int32.
     """
-    eta = int.from_bytes(terms.merge_parameters, "big") & 0xFFFFFFFF
-    merged_D = merge_mean(before_PD[0], [update_D for _, update_D in updates], eta)
-    return Ours(merged_D[None], tuple(index for index, _ in updates))
+    made = merge_accepted(terms, before_PD, [update_D for _, update_D in updates], seed)
+    places: Sequence[int] = range(len(updates))
+    if seed is not None and needs_seed(terms):
+        places = bucket_order(len(updates), seed)
+    order = tuple(updates[place][0] for place in places)
+    return Ours(made.planes_PD, order, made.clipping, max(1, parameters_of(terms).bucket))
