@@ -27,6 +27,7 @@ COMMANDS = {
     "aggregate": "node.cli.aggregate:aggregate",
     "claim": "node.cli.claim:claim",
     "audit": "node.cli.audit:audit",
+    "watch": "node.cli.watch:watch",
 }
 
 app = typer.Typer(
