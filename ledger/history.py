@@ -115,7 +115,7 @@ class BountyHistory:
 
     @property
     def last_vests_at(self) -> Timestamp:
-        """When everything that was ever merged has vested; 0 before the first merge. A void does not bring it forward."""
+        """When all that was ever merged has vested; 0 before the first merge. A void brings nothing forward."""
         moments = [event.vests_at for event in self.events if isinstance(event, Merged)]
         moments += [event.until for event in self.events if isinstance(event, VestingExtended)]
         return Timestamp(max(moments, default=0))

@@ -18,7 +18,8 @@ from ledger.cid import Digest, from_cid, to_cid
 from ledger.commitments import CHUNK, state_tree, zero_state_root
 from ledger.content import ContentStore
 from ledger.errors import ContentMismatch, ContentTooLarge, ProtocolFault
-from ledger.records import Merged, MergeRule, Revealed, Terms
+from ledger.merge_parameters import MergeParameters
+from ledger.records import Merged, Revealed, Terms
 from ledger.unixfs import digest_of_file
 from node import manifest as manifests
 from node.manifest import Manifest
@@ -82,28 +83,29 @@ class BountyFiles:
     def state(self, merged: Merged | None, terms: Terms) -> NDArray[np.int32]:
         """The state after `merged`, all zeros for None.
 
-        Shapes: -> (chunks * CHUNK,) int32.
+        Shapes: -> (planes, chunks * CHUNK) int32: `A`, and `M` where the bounty's rule keeps one.
         Raises: ContentMismatch if the file's root is not the recorded one.
         """
+        planes = planes_of(terms)
         if merged is None:
-            return np.zeros(terms.chunks * CHUNK, dtype=np.int32)
-        path = self.file(merged.state_cid, state_file_bytes(terms.chunks))
-        planes_PD = decode_state(path.read_bytes(), terms.chunks)
+            return np.zeros((planes, terms.chunks * CHUNK), dtype=np.int32)
+        claim = merged.claim
+        path = self.file(claim.state_cid, state_file_bytes(terms.chunks, planes))
+        planes_PD = decode_state(path.read_bytes(), terms.chunks, planes)
         root = state_tree(planes_PD).root
-        if root != merged.state_root:
+        if root != claim.state_root:
             detail = (
-                f"its root is 0x{root.hex()}, the merge of round {merged.round} recorded 0x{merged.state_root.hex()}"
+                f"its root is 0x{root.hex()}, the merge of round {merged.round} recorded 0x{claim.state_root.hex()}"
             )
-            raise ContentMismatch(to_cid(merged.state_cid), detail)
-        state_D: NDArray[np.int32] = planes_PD[0]
-        return state_D
+            raise ContentMismatch(to_cid(claim.state_cid), detail)
+        return planes_PD
 
     def update(self, revealed: Revealed, terms: Terms) -> Path:
         """The update's file as revealed. Its root is not checked here: that is verification's work."""
         return self.file(revealed.cid, update_file_bytes(terms.chunks))
 
     def report(self, merged: Merged) -> bytes:
-        return self.file(merged.report_cid, MAX_REPORT_BYTES).read_bytes()
+        return self.file(merged.claim.report_cid, MAX_REPORT_BYTES).read_bytes()
 
     def file(self, digest: Digest, max_bytes: int) -> Path:
         """The file behind a digest, from the cache or from IPFS; a damaged copy in the cache is replaced.
@@ -142,19 +144,25 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
+def planes_of(terms: Terms) -> int:
+    """How many planes a bounty's states have."""
+    return MergeParameters.unpack(terms.merge_rule, terms.merge_parameters).planes
+
+
 def check_terms(terms: Terms, manifest: Manifest) -> None:
     """Refuse a bounty whose manifest and on-chain terms tell different stories.
 
     Raises: TermsMismatch naming every difference.
     """
+    parameters = manifests.merge_parameters(manifest)
     expected: list[tuple[str, object, object]] = [
         ("chunks", terms.chunks, manifests.chunks(manifest)),
         ("squaredNormBound", terms.squared_norm_bound, manifests.squared_norm_bound(manifest)),
-        ("mergeRule", terms.merge_rule, MergeRule.MEAN),
-        ("mergeParameters", int.from_bytes(terms.merge_parameters, "big"), manifest.merge.rate_units),
+        ("mergeRule", terms.merge_rule.name.lower(), parameters.rule.name.lower()),
+        ("mergeParameters", "0x" + terms.merge_parameters.hex(), "0x" + parameters.pack().hex()),
     ]
     problems = [f"{name} is {chain} on chain, {own} by the manifest" for name, chain, own in expected if chain != own]
-    if not problems and terms.state_root != zero_state_root(terms.chunks):
+    if not problems and terms.state_root != zero_state_root(terms.chunks, parameters.planes):
         problems.append("stateRoot is not the root of the zero state")
     if problems:
         raise TermsMismatch(problems)

@@ -11,8 +11,7 @@ FedbountyError
 └── ProtocolFault
     ├── UpdateFault         an update file is not what the protocol allows; carries the on-chain reason
     │   ├── MalformedUpdate
-    │   ├── WrongLengthUpdate
-    │   └── OutOfRangeUpdate
+    │   └── WrongLengthUpdate
     └── BadStateFile        a state file is not what the protocol allows
 """
 
@@ -21,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ledger.errors import BadInput, FedbountyError, ProtocolFault
-from ledger.records import Reason
+from ledger.merge_records import Reason
 
 SHOWN_LENGTH = 120
 SHOWN_PROBLEMS = 20
@@ -103,10 +102,6 @@ class MalformedUpdate(UpdateFault):
 
 class WrongLengthUpdate(UpdateFault):
     reason = Reason.WRONG_LENGTH
-
-
-class OutOfRangeUpdate(UpdateFault):
-    reason = Reason.OUT_OF_RANGE
 
 
 class BadStateFile(ProtocolFault):

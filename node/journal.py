@@ -17,7 +17,7 @@ from ledger.errors import BadInput
 from ledger.keccak import Hash32
 from ledger.records import Address, BountyId
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE update_made (
     chain_id INTEGER NOT NULL,
@@ -27,8 +27,6 @@ CREATE TABLE update_made (
     provider TEXT NOT NULL,
     cid BLOB NOT NULL,
     root BLOB NOT NULL,
-    top BLOB NOT NULL,
-    squared_norm INTEGER NOT NULL,
     base_state BLOB NOT NULL,
     summary TEXT NOT NULL,
     PRIMARY KEY (chain_id, market, bounty, round, provider)
@@ -56,7 +54,7 @@ class Scope:
 class MadeUpdate:
     """An update that was trained, encoded and pinned.
 
-    top, squared_norm: the update tree's top node; root: its seal.
+    root:       of its sum tree.
     base_state: root of the state that it was trained from.
     summary:    JSON of what the training reported.
     """
@@ -64,8 +62,6 @@ class MadeUpdate:
     round: int
     cid: Digest
     root: Hash32
-    top: Hash32
-    squared_norm: int
     base_state: Hash32
     summary: str
 
@@ -92,32 +88,33 @@ class Journal:
 
     def record(self, scope: Scope, made: MadeUpdate) -> None:
         """Write down an update; a second one for the same round is ignored, the first stands."""
-        row = (*_key(scope), made.round, scope.provider, made.cid, made.root, made.top)
+        row = (*_key(scope), made.round, scope.provider, made.cid, made.root)
         with self._transaction():
             self._database.execute(
-                "INSERT OR IGNORE INTO update_made (chain_id, market, bounty, round, provider, cid, root, top, "
-                "squared_norm, base_state, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, made.squared_norm, made.base_state, made.summary),
+                "INSERT OR IGNORE INTO update_made (chain_id, market, bounty, round, provider, cid, root, "
+                "base_state, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, made.base_state, made.summary),
             )
 
     def made(self, scope: Scope, round_number: int) -> MadeUpdate | None:
         """The update made for a round, if there is one."""
         row = self._database.execute(
-            "SELECT round, cid, root, top, squared_norm, base_state, summary FROM update_made "
+            "SELECT round, cid, root, base_state, summary FROM update_made "
             "WHERE chain_id = ? AND market = ? AND bounty = ? AND round = ? AND provider = ?",
             (*_key(scope), round_number, scope.provider),
         ).fetchone()
         if row is None:
             return None
-        number, cid, root, top, norm, base, summary = row
-        return MadeUpdate(number, Digest(cid), Hash32(root), Hash32(top), norm, Hash32(base), summary)
+        number, cid, root, base, summary = row
+        return MadeUpdate(number, Digest(cid), Hash32(root), Hash32(base), summary)
 
     def _migrate(self) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version > _SCHEMA_VERSION:
             raise BrokenJournal(self.path, f"it was written by a newer version (schema {version})")
-        if version == 0:
+        if version < _SCHEMA_VERSION:
             with self._transaction():
+                self._database.execute("DROP TABLE IF EXISTS update_made")  # of markets that are gone
                 self._database.execute(_SCHEMA)
                 self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 

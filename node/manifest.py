@@ -15,6 +15,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from ledger.commitments import CHUNK
+from ledger.merge_parameters import MergeParameters
+from ledger.records import MergeRule
 from node.errors import BadManifest, shown
 from node.manifest_sections import (
     DataSection,
@@ -34,6 +36,7 @@ from node.manifest_sections import (
 MAX_BYTES = 64 * 1024
 MAX_COORDINATES = 2**31
 MAX_SQUARED_NORM = 2**64 - 1
+MAX_RADIUS = 2**32 - 1
 STATE_EXTRA_BITS = 8
 """How many bits finer the state's grid is than the update's."""
 
@@ -84,8 +87,13 @@ def _data_problems(manifest: Manifest) -> list[str]:
 
 
 def _bound_problems(manifest: Manifest) -> list[str]:
-    bound = squared_norm_bound(manifest)
-    return [] if 1 <= bound <= MAX_SQUARED_NORM else ["(update.clip * 2**update.bits)**2 must be in 1 .. 2**64 - 1"]
+    problems = []
+    if not 1 <= squared_norm_bound(manifest) <= MAX_SQUARED_NORM:
+        problems.append("(update.clip * 2**update.bits)**2 must be in 1 .. 2**64 - 1")
+    radius = manifest.merge.radius_units(manifest.update.bits)
+    if manifest.merge.rule == "centered_clip" and not 1 <= radius <= MAX_RADIUS:
+        problems.append("merge.radius * 2**update.bits must be in 1 .. 2**32 - 1")
+    return problems
 
 
 def parse_manifest(data: bytes) -> Manifest:
@@ -170,6 +178,20 @@ def squared_norm_bound(manifest: Manifest) -> int:
     return manifest.update.squared_norm_bound
 
 
+def merge_parameters(manifest: Manifest) -> MergeParameters:
+    """The merge rule's numbers, as the chain holds them."""
+    merge = manifest.merge
+    return MergeParameters(
+        rule=MergeRule[merge.rule.upper()],
+        eta=merge.rate_units,
+        beta=merge.momentum_units,
+        trim=merge.trim or 0,
+        bucket=merge.bucket or 0,
+        iterations=merge.iterations or 0,
+        tau=merge.radius_units(manifest.update.bits),
+    )
+
+
 def describe(manifest: Manifest) -> dict[str, str]:
     """What a person should see before joining, by label."""
     training, model = manifest.training, manifest.model
@@ -189,9 +211,25 @@ def describe(manifest: Manifest) -> dict[str, str]:
         f"batches of {training.batch_size}, {length}",
         "update": f"{manifest.update.codec}, grid 2^-{manifest.update.bits}, L2 norm at most {manifest.update.clip:g}, "
         f"{chunks(manifest) * CHUNK * 2 / 1e6:.2f} MB",
-        "merge": f"{manifest.merge.rule}, server step {manifest.merge.learning_rate:g}",
+        "merge": _described_merge(manifest),
         "holdout": "published" if manifest.holdout else "none published",
     }
+
+
+def _described_merge(manifest: Manifest) -> str:
+    merge = manifest.merge
+    extras = [
+        f"{label} {value:g}"
+        for label, value in (
+            ("server momentum", merge.momentum),
+            ("dropping at each end", merge.trim),
+            ("updates a bucket", merge.bucket),
+            ("iterations", merge.iterations),
+            ("clipping radius", merge.radius),
+        )
+        if value is not None
+    ]
+    return ", ".join([merge.rule, f"server step {merge.learning_rate:g}", *extras])
 
 
 def _described_labels(manifest: Manifest) -> str:

@@ -143,20 +143,58 @@ class UpdateSection(Section):
         return int(Fraction(self.clip) ** 2 * 4**self.bits)
 
 
+_RULE_KEYS = {
+    "mean": (),
+    "trimmed_mean": ("trim",),
+    "median": (),
+    "centered_clip": ("bucket", "iterations", "radius"),
+}
+"""What each rule needs besides the learning rate."""
+
+
 class MergeSection(Section):
-    rule: Literal["mean"]
+    """How accepted updates become a new state; docs/PROTOCOL.md, section 7."""
+
+    rule: Literal["mean", "trimmed_mean", "median", "centered_clip"]
     learning_rate: float = Field(gt=0, le=1000)
     """The server's step, on a grid of 2**-16."""
+    momentum: float | None = Field(default=None, gt=0, lt=1)
+    """The weight of the previous step in a new one, on a grid of 2**-16. None: no momentum."""
+    trim: int | None = Field(default=None, ge=1, le=127)
+    """Values that are dropped at each end of a coordinate."""
+    bucket: int | None = Field(default=None, ge=1, le=16)
+    """Updates that are averaged before they are clipped."""
+    iterations: int | None = Field(default=None, ge=1, le=4)
+    radius: float | None = Field(default=None, gt=0, le=1e6)
+    """L2 distance, in weights, beyond which a bucket is clipped."""
 
     @property
     def rate_units(self) -> int:
         """`eta` of docs/PROTOCOL.md section 7: the learning rate in units of 2**-16."""
         return round(self.learning_rate * 65536)
 
+    @property
+    def momentum_units(self) -> int:
+        """`beta`: the momentum in units of 2**-16."""
+        return round((self.momentum or 0.0) * 65536)
+
+    def radius_units(self, bits: int) -> int:
+        """`tau`: the radius in grid units of 2**-bits, rounded down; exact for `radius` as a binary64."""
+        return int(Fraction(self.radius or 0) * 2**bits)
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.rate_units < 1:
             raise ValueError("learning_rate is below one unit of 2**-16")
+        if self.momentum is not None and not 1 <= self.momentum_units <= 65535:
+            raise ValueError("momentum rounds to 0 or 1 in units of 2**-16")
+        wanted = _RULE_KEYS[self.rule]
+        for key in ("trim", "bucket", "iterations", "radius"):
+            given = getattr(self, key) is not None
+            if given and key not in wanted:
+                raise ValueError(f"{key} does not go with the rule {self.rule}")
+            if not given and key in wanted:
+                raise ValueError(f"the rule {self.rule} needs {key}")
         return self
 
 

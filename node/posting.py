@@ -10,7 +10,7 @@ from ledger.cid import Digest, to_cid
 from ledger.commitments import zero_state_root
 from ledger.content import ContentStore
 from ledger.errors import BadInput
-from ledger.records import Address, MergeRule, PrivacyMode, RewardRule, Terms, Wei
+from ledger.records import Address, PrivacyMode, RewardRule, Terms, Wei
 from ledger.unixfs import digest_of_file
 from node import manifest as manifests
 from node.manifest import Manifest, manifest_from, parse_manifest, render_manifest
@@ -20,6 +20,9 @@ from node.package.loader import load_package
 MOST_TOKENS = 2**96 - 1
 MOST_SECONDS = 2**24 - 1
 """Of all commit windows of a round together: 194 days."""
+MOST_ROUNDS = 1024
+DEMANDS_IN_A_BOND = 1000
+"""The default fee of a demanded chunk is this part of the bond."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Offer:
     merge_seconds: int
     open_merge_seconds: int
     challenge_seconds: int
+    demand_fee: Wei
+    answer_seconds: int
     patience: int
     reward_rule: RewardRule
     max_weight: int
@@ -58,7 +63,12 @@ class BadOffer(BadInput):
         super().__init__(f"The bounty can't be posted like this: {'; '.join(problems)}.")
 
 
-def check_offer(offer: Offer) -> None:
+def default_fee(bond: Wei) -> Wei:
+    """What a demanded chunk costs, unless the owner says otherwise."""
+    return Wei(max(1, bond // DEMANDS_IN_A_BOND))
+
+
+def check_offer(offer: Offer, manifest: Manifest) -> None:
     """Refuse what the contract would refuse, before anything is sent.
 
     Raises: BadOffer naming every problem.
@@ -67,6 +77,8 @@ def check_offer(offer: Offer) -> None:
         (offer.pot > 0, "the pot is 0"),
         (offer.stake > 0, "the stake is 0"),
         (offer.bond > 0, "the bond is 0"),
+        (offer.demand_fee > 0, "the fee of a demanded chunk is 0"),
+        (offer.rounds <= MOST_ROUNDS, f"{offer.rounds} rounds are more than {MOST_ROUNDS}"),
         (offer.pot + offer.bond <= MOST_TOKENS, "pot and bond together exceed 2^96 - 1"),
         (
             offer.min_updates <= offer.max_updates,
@@ -78,6 +90,7 @@ def check_offer(offer: Offer) -> None:
         ),
     ]
     problems = [problem for holds, problem in rules if not holds]
+    problems += manifests.merge_parameters(manifest).problems(offer.min_updates)
     if problems:
         raise BadOffer(problems)
 
@@ -129,15 +142,15 @@ def publish_package(store: ContentStore, folder: Path, manifest: Manifest) -> Di
 def terms_for(offer: Offer, manifest: Manifest, digest: Digest) -> Terms:
     """The terms to post: the offer, and what follows from the manifest. Half the stake is at risk in each round."""
     given = {field.name: getattr(offer, field.name) for field in fields(Offer)}
-    chunks = manifests.chunks(manifest)
+    chunks, parameters = manifests.chunks(manifest), manifests.merge_parameters(manifest)
     return Terms(
         **given,
         forfeit=Wei(max(1, offer.stake // 2)),
         squared_norm_bound=manifests.squared_norm_bound(manifest),
         chunks=chunks,
         manifest=digest,
-        state_root=zero_state_root(chunks),
-        merge_rule=MergeRule.MEAN,
-        merge_parameters=manifest.merge.rate_units.to_bytes(32, "big"),
+        state_root=zero_state_root(chunks, parameters.planes),
+        merge_rule=parameters.rule,
+        merge_parameters=parameters.pack(),
         privacy=PrivacyMode.OPEN,
     )

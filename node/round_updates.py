@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from ledger.errors import ContentError, ContentMismatch, ContentTooLarge, ContentUnavailable
-from ledger.records import Reason, Revealed, Terms
+from ledger.merge_records import Reason
+from ledger.records import Revealed, Terms
 from node.bounty_files import BountyFiles
 from node.verification import Rejection, VerifiedUpdate, check_update
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from typing_extensions import Buffer
 
 from ledger.commitments import CHUNK
-from node.errors import MalformedUpdate, NonFiniteUpdate, OutOfRangeUpdate, WrongLengthUpdate
+from node.errors import MalformedUpdate, NonFiniteUpdate, WrongLengthUpdate
 from node.manifest_sections import UpdateSection
 
 LIMIT = 32767
@@ -141,7 +141,8 @@ def decode_update(data: Buffer, coordinates: int) -> NDArray[np.int16]:
     """Read an update file that anyone may have written, for a model of `coordinates` (padding not counted).
 
     Shapes: -> (chunks * CHUNK,) int16, a read-only view into `data`.
-    Raises: MalformedUpdate, WrongLengthUpdate or OutOfRangeUpdate; each carries the reason for the chain.
+    Raises: MalformedUpdate or WrongLengthUpdate; each carries the reason for the chain. Whether all coordinates are on
+            the grid, `off_grid_chunks` says.
     """
     view = memoryview(data).cast("B").toreadonly()
     chunks = -(-coordinates // CHUNK)
@@ -152,11 +153,20 @@ def decode_update(data: Buffer, coordinates: int) -> NDArray[np.int16]:
     if update_D[coordinates:].any():
         at = coordinates + int(np.flatnonzero(update_D[coordinates:])[0])
         raise MalformedUpdate(f"the padding coordinate {at} is not 0")
+    return update_D
+
+
+def off_grid_chunks(update_D: NDArray[np.int16]) -> tuple[int, ...]:
+    """The chunks that hold -32768, which is not on the grid.
+
+    Shapes: update_D (chunks * CHUNK,) int16.
+    """
+    found: list[int] = []
     for block in _blocks(len(update_D)):
         if update_D[block].min() < -LIMIT:
-            at = block.start + int(np.argmin(update_D[block]))
-            raise OutOfRangeUpdate(f"coordinate {at} is -32768")
-    return update_D
+            at = block.start + np.flatnonzero(update_D[block] < -LIMIT)
+            found += np.unique(at // CHUNK).tolist()
+    return tuple(found)
 
 
 def _check_header(view: memoryview, chunks: int) -> None:

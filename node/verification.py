@@ -5,7 +5,6 @@ docs/PROTOCOL.md, section 7, "Reasons".
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +13,10 @@ from numpy.typing import NDArray
 
 from ledger.commitments import update_tree
 from ledger.keccak import Hash32
-from ledger.records import Reason, Revealed
-from ledger.trees import SumNode, seal
+from ledger.merge_records import GivenReason, Reason
+from ledger.records import Revealed
 from node.errors import UpdateFault
-from node.updates import decode_update
-
-NO_ROOTS: Collection[Hash32] = frozenset()
+from node.updates import decode_update, off_grid_chunks
 
 
 @dataclass(frozen=True)
@@ -36,21 +33,28 @@ class VerifiedUpdate:
 
 @dataclass(frozen=True)
 class Rejection:
-    """An update that is left out of the merge, and why."""
+    """An update that is left out of the merge, and why.
+
+    chunks: where the committed bytes are faulty, if the reason is about them.
+    """
 
     revealed: Revealed
     reason: Reason
     detail: str
+    chunks: tuple[int, ...] = ()
+
+    @property
+    def given(self) -> GivenReason:
+        """What a merge records for it."""
+        return GivenReason(self.reason, self.chunks[0] if self.chunks else 0)
 
 
-def check_update(
-    path: Path, revealed: Revealed, coordinates: int, seen_roots: Collection[Hash32] = NO_ROOTS
-) -> VerifiedUpdate | Rejection:
-    """Check header, length, padding, range, root, squared norm and repetition of an update's file.
+def check_update(path: Path, revealed: Revealed, coordinates: int) -> VerifiedUpdate | Rejection:
+    """Check header, length, padding, root and range of an update's file.
 
     coordinates: of the model, padding not counted.
-    seen_roots:  of the round's updates with a lower reveal index.
-    Holds:       the file is mapped, not read into memory; the same bytes get the same answer everywhere.
+    Holds:       the file is mapped, not read into memory; the same bytes get the same answer everywhere. A root commits
+                 to the squared norm, so bytes with the revealed root have the revealed norm.
     """
     if path.stat().st_size == 0:
         return Rejection(revealed, Reason.WRONG_LENGTH, "the file is empty")  # and can't be mapped
@@ -59,25 +63,21 @@ def check_update(
         update_D = decode_update(data.data, coordinates)
     except UpdateFault as error:
         return Rejection(revealed, error.reason, error.detail)
-    fault = commitment_fault(update_tree(update_D).top, revealed)
+    fault = commitment_fault(update_tree(update_D).root, revealed)
     if fault is not None:
         return fault
-    if revealed.update_root in seen_roots:
-        return Rejection(revealed, Reason.DUPLICATE, f"the root 0x{revealed.update_root.hex()} was revealed before")
+    outside = off_grid_chunks(update_D)
+    if outside:
+        return Rejection(revealed, Reason.OUT_OF_RANGE, f"chunk {outside[0]} holds -32768", outside)
     return VerifiedUpdate(revealed, update_D, data.size)
 
 
-def commitment_fault(top: SumNode, revealed: Revealed) -> Rejection | None:
-    """What is wrong with a reveal, given the top node of the bytes' own tree; None if nothing is.
+def commitment_fault(root: Hash32, revealed: Revealed) -> Rejection | None:
+    """What is wrong with a reveal, given the root of the bytes' own tree; None if nothing is.
 
-    The revealed root seals the revealed norm. If the bytes' own top hash with that norm gives the root, these are the
-    committed bytes and the norm is a lie; otherwise they are other bytes, or their tree was built from wrong leaves.
+    Bytes without the revealed root are other bytes, or their tree was built from wrong leaves.
     """
-    root = seal(top)
-    if root == revealed.update_root and top.sum == revealed.squared_norm:
+    if root == revealed.update_root:
         return None
-    norms = f"the squared norm of the bytes is {top.sum}, {revealed.squared_norm} was revealed"
-    if seal(SumNode(top.hash, revealed.squared_norm)) == revealed.update_root:
-        return Rejection(revealed, Reason.WRONG_NORM, norms)
     roots = f"the root of the bytes is 0x{root.hex()}, 0x{revealed.update_root.hex()} was revealed"
-    return Rejection(revealed, Reason.WRONG_ROOT, roots if top.sum == revealed.squared_norm else f"{roots}; {norms}")
+    return Rejection(revealed, Reason.WRONG_ROOT, roots)

@@ -48,7 +48,7 @@ class LiveTable:
             table.add_column(column, justify="right")
         for one in history.rounds.values():
             merged = "yes" if one.merged else "lapsed" if one.lapsed else "…"
-            paid = f"{one.merged.paid / TOKEN:g}" if one.merged else ""
+            paid = f"{one.merged.claim.paid / TOKEN:g}" if one.merged else ""
             table.add_row(str(one.number), str(len(one.commits)), str(len(one.reveals)), merged, paid)
         if not history.rounds:
             table.add_row("–", "", "", f"{len(history.members)} joined", "")

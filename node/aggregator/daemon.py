@@ -7,15 +7,21 @@ from dataclasses import dataclass
 
 import structlog
 
+from ledger.demands import ChunkDemands, Demand, DemandWriter
 from ledger.erc20 import Token
+from ledger.errors import ContentError, ProtocolFault
 from ledger.history import BountyHistory, build_history
 from ledger.market import Market
-from ledger.records import BountyId, Terms
+from ledger.merge_records import record_of
+from ledger.proofs import FraudProofs, ProofWriter
+from ledger.records import BountyId, Merged, Terms
 from node.aggregator import decisions
+from node.aggregator.answers import shown_for
 from node.aggregator.decisions import Action, AggregatorView
 from node.aggregator.merge_work import MergeWork
 from node.connections import Account, connect_peer
 from node.loop import Finish
+from node.merged_states import needs_seed
 
 log = structlog.get_logger()
 
@@ -36,11 +42,16 @@ class AggregatorDaemon:
         self._setup = setup
         self._history: BountyHistory | None = None
         self._connected: set[str] = set()
+        judge, desk = setup.market.judges()
+        self._proofs = FraudProofs(setup.market.chain, judge)
+        self._demands = ChunkDemands(setup.market.chain, desk)
+        self._lost: set[int] = set()
 
     def observe(self) -> AggregatorView:
         setup = self._setup
         market, bounty = setup.market, setup.bounty
         block = market.chain.block()
+        clock = market.clock(bounty, at=block)
         bond, locked_until = market.bond(bounty, setup.account.address, at=block)
         self._history = build_history(market.events(bounty, last=block.number))
         self._connect(self._history)
@@ -48,11 +59,13 @@ class AggregatorDaemon:
             now=block.timestamp,
             account=setup.account.address,
             terms=setup.terms,
-            clock=market.clock(bounty, at=block),
+            clock=clock,
             money=market.money(bounty, at=block),
             bond=bond,
             bond_locked_until=locked_until,
             history=self._history,
+            draw_due=needs_seed(setup.terms) and self._proofs.seed(bounty, clock.round, at=block) is None,
+            demands=tuple(one for one in self._demands.of(bounty, block.number) if one.id not in self._lost),
         )
 
     def decide(self, view: AggregatorView) -> Sequence[Action | Finish]:
@@ -70,6 +83,11 @@ class AggregatorDaemon:
             case decisions.Prefetch(number):
                 assert self._history is not None
                 setup.work.prefetch(self._history.rounds[number].reveals)
+            case decisions.Draw(number):
+                ProofWriter(self._proofs, setup.account.transactor).draw(setup.bounty, number)
+                log.info("drawn", bounty=setup.bounty, round=number)
+            case decisions.Answer(demand, merged):
+                self._answer(demand, merged)
             case decisions.Merge(number):
                 self._merge(number)
             case decisions.Settle():
@@ -81,9 +99,23 @@ class AggregatorDaemon:
                 writer.withdraw_bond(setup.bounty)
                 log.info("bond_withdrawn", bounty=setup.bounty)
 
+    def _answer(self, demand: Demand, merged: Merged) -> None:
+        """Show a chunk; one that is lost for good must not keep the daemon from its other duties."""
+        assert self._history is not None
+        where = {"bounty": merged.bounty, "demand": demand.id, "demanded": str(demand.demanded)}
+        try:
+            shown = shown_for(self._setup.work.files, self._history, merged, demand.demanded)
+        except (ContentError, ProtocolFault) as error:
+            self._lost.add(demand.id)
+            log.error("can_not_answer", error=str(error), **where)
+            return
+        DemandWriter(self._demands, self._setup.account.transactor).answer(demand, record_of(merged), shown)
+        log.info("answered", **where)
+
     def _merge(self, number: int) -> None:
         assert self._history is not None
-        made = self._setup.work.merge(self._history, number)
+        seed = self._proofs.seed(self._setup.bounty, number) if needs_seed(self._setup.terms) else None
+        made = self._setup.work.merge(self._history, number, seed)
         self._setup.account.writer.merge(self._setup.bounty, number, made.claim)
         rejected = {str(index): rejection.reason.label for index, rejection in made.rejections.items()}
         log.info("merged", bounty=self._setup.bounty, round=number, rejected=rejected, **made.metrics)

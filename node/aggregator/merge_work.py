@@ -10,20 +10,27 @@ from dataclasses import dataclass
 import orjson
 import structlog
 
-from incentives.payouts import pay_round
-from ledger.commitments import payout_tree, state_tree
+from incentives.payouts import Payouts, pay_round
+from ledger.cid import Digest
+from ledger.commitments import payout_root, payout_tree
 from ledger.errors import ContentError
 from ledger.history import BountyHistory
-from ledger.records import MergeClaim, Reason, Revealed, Terms
+from ledger.keccak import ZERO_HASH, Hash32
+from ledger.merge_records import Reason, pack_reasons
+from ledger.records import MergeClaim, Revealed, Terms
 from node.bounty_files import BountyFiles
+from node.clip_files import encode_clip
 from node.manifest import Manifest, coordinates
-from node.merging import merge_mean
+from node.merged_states import MergedState, merge_accepted
 from node.round_updates import FETCHES_AT_ONCE, check_updates
 from node.scoring import Scorer
 from node.state_files import encode_state
 from node.verification import Rejection, VerifiedUpdate
 
 log = structlog.get_logger()
+
+MOST_LISTED = 4096
+"""Payouts that a report lists at most, so that it stays within its size; the leaves of a longer tree are demanded."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +66,37 @@ class MergeWork:
         except ContentError as error:
             log.info("not_yet", index=revealed.index, error=str(error))
 
-    def merge(self, history: BountyHistory, number: int) -> MadeMerge:
-        """Verify and merge a round; the new state and the report are pinned when this returns."""
+    def merge(self, history: BountyHistory, number: int, seed: Hash32 | None = None) -> MadeMerge:
+        """Verify and merge a round; the new state and the report are pinned when this returns.
+
+        seed:   of the round, where the rule draws an order.
+        Raises: NoSeed if it was not drawn.
+        """
         reveals = history.rounds[number].reveals
         verified, rejections = self._verify(reveals)
-        state_D = self.files.state(history.latest_merge(before_round=number), self._terms)
-        merged_D = merge_mean(state_D, [one.update for one in verified], self._manifest.merge.rate_units)
-        metrics = self._scorer.score(merged_D) if self._scorer else {}
+        before_PD = self.files.state(history.latest_merge(before_round=number), self._terms)
+        merged = merge_accepted(self._terms, before_PD, [one.update for one in verified], seed)
+        metrics = self._scorer.score(merged.planes_PD[0]) if self._scorer else {}
         rejected = sum(1 << index for index in rejections)
         paid, payouts = pay_round(history, number, rejected)
+        scales_hash, distances_hash = merged.clip_hashes
         claim = MergeClaim(
-            state_root=state_tree(merged_D[None]).root,
-            state_cid=self.files.publish(encode_state(merged_D[None])),
-            report_cid=self.files.publish(self._report(history, number, rejections, metrics)),
-            payout_root=payout_tree(payouts).root,
+            state_root=merged.root,
+            state_cid=self.files.publish(encode_state(merged.planes_PD)),
+            report_cid=self.files.publish(self._report(history, number, rejections, metrics, payouts)),
+            payout_root=payout_root(payout_tree(payouts)),
             paid=paid,
+            payout_leaves=len(payouts),
             rejected=rejected,
-            reasons=bytes(rejections[index].reason for index in sorted(rejections)),
+            reasons=pack_reasons([rejections[index].given for index in sorted(rejections)]),
+            scales_hash=scales_hash,
+            distances_hash=distances_hash,
+            clip_cid=self._publish_clip(merged),
         )
         return MadeMerge(claim, rejections, metrics)
+
+    def _publish_clip(self, merged: MergedState) -> Digest:
+        return self.files.publish(encode_clip(merged.clipping)) if merged.clipping else Digest(ZERO_HASH)
 
     def _verify(self, reveals: Sequence[Revealed]) -> tuple[list[VerifiedUpdate], dict[int, Rejection]]:
         verified: list[VerifiedUpdate] = []
@@ -92,7 +111,12 @@ class MergeWork:
         return verified, rejections
 
     def _report(
-        self, history: BountyHistory, number: int, rejections: dict[int, Rejection], metrics: dict[str, float]
+        self,
+        history: BountyHistory,
+        number: int,
+        rejections: dict[int, Rejection],
+        metrics: dict[str, float],
+        payouts: Payouts,
     ) -> bytes:
         reveals = history.rounds[number].reveals
         document = {
@@ -100,6 +124,7 @@ class MergeWork:
             "bounty": history.bounty,
             "round": number,
             "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
+            "payouts": [str(amount) for _, amount in payouts[:MOST_LISTED]],
             "rejections": [
                 {
                     "index": index,

@@ -12,20 +12,22 @@ from incentives.settlement import settle
 from ledger.cid import to_cid
 from ledger.errors import ContentError, ContentUnreachable, ProtocolFault
 from ledger.history import BountyHistory, RoundHistory, accepted, build_history
+from ledger.keccak import Hash32
 from ledger.market import Market
-from ledger.records import BountyId, Merged
+from ledger.proofs import FraudProofs
+from ledger.records import BountyId, Merged, Terms
 from node.auditor.money import money_differences
 from node.auditor.report import AuditReport, Difference, RoundReport, Verdict, verdict_of
 from node.auditor.rounds import (
-    Recomputed,
+    clip_differences,
     pay_differences,
-    recompute,
     rejection_differences,
     state_difference,
     state_file_difference,
 )
-from node.bounty_files import BountyFiles
+from node.bounty_files import BountyFiles, planes_of
 from node.manifest import Manifest, coordinates
+from node.merged_states import MergedState, merge_accepted, needs_seed
 from node.round_updates import Checked, check_updates
 from node.scoring import Scorer, open_scorer
 from node.state_files import state_file_bytes
@@ -59,11 +61,11 @@ class Auditor:
         scorer = open_scorer(self._files, manifest)
         settlement = settle(history.events)
         differences = money_differences(history, settlement, self._market.money(self._bounty, at=block))
-        state_D = self._files.state(None, terms)
-        start = scorer.score(state_D) if scorer else {}
+        state_PD = self._files.state(None, terms)
+        start = scorer.score(state_PD[0]) if scorer else {}
         reports: list[RoundReport] = []
         for one in history.rounds.values():
-            report, state_D = self._round(history, one, state_D, manifest, scorer)
+            report, state_PD = self._round(history, one, state_PD, manifest, scorer)
             reports.append(report)
             progress(report, len(history.rounds))
             if report.verdict != Verdict.OK:
@@ -84,16 +86,16 @@ class Auditor:
         self,
         history: BountyHistory,
         one: RoundHistory,
-        before_D: NDArray[np.int32],
+        before_PD: NDArray[np.int32],
         manifest: Manifest,
         scorer: Scorer | None,
     ) -> tuple[RoundReport, NDArray[np.int32]]:
         checked = check_updates(self._files, history.posted.terms, one.reveals, coordinates(manifest))
-        report = _basic_report(one, checked, history.posted.terms.chunks)
+        report = _basic_report(one, checked, history.posted.terms)
         merged = one.merged
         if merged is None:
-            return report, before_D
-        counted = [update for update in checked if not merged.rejected >> update.revealed.index & 1]
+            return report, before_PD
+        counted = [update for update in checked if not merged.claim.rejected >> update.revealed.index & 1]
         missing = [to_cid(update.revealed.cid) for update in counted if _is_missing(update)]
         differences = [
             *rejection_differences(merged, [update for update in checked if not _is_missing(update)]),
@@ -101,51 +103,58 @@ class Auditor:
         ]
         verified = [update for update in counted if isinstance(update, VerifiedUpdate)]
         metrics: dict[str, float] = {}
-        if len(verified) == len(counted):
-            ours = recompute(before_D, verified, manifest)
-            if ours.root == merged.state_root:
-                differences += state_file_difference(merged, ours)
+        is_drawn = needs_seed(history.posted.terms)
+        seed = self._seed(one.number) if is_drawn else None
+        if is_drawn and seed is None:
+            differences.append(Difference(one.number, "order of the updates", "merged", "a drawn seed"))
+        elif len(verified) == len(counted):
+            ours = merge_accepted(history.posted.terms, before_PD, [update.update for update in verified], seed)
+            if ours.root == merged.claim.state_root:
+                differences += [*state_file_difference(merged, ours), *clip_differences(merged, ours)]
             else:
                 differences.append(self._state_difference(merged, ours, history, manifest))
-            metrics = scorer.score(ours.state_D) if scorer else {}
-            before_D = ours.state_D
+            metrics = scorer.score(ours.planes_PD[0]) if scorer else {}
+            before_PD = ours.planes_PD
         verdict = verdict_of(differences, missing)
         report = replace(
             report, verdict=verdict, metrics=metrics, differences=tuple(differences), missing=tuple(missing)
         )
-        return report, before_D
+        return report, before_PD
+
+    def _seed(self, number: int) -> Hash32 | None:
+        judge, _ = self._market.judges()
+        return FraudProofs(self._market.chain, judge).seed(self._bounty, number)
 
     def _state_difference(
-        self, merged: Merged, ours: Recomputed, history: BountyHistory, manifest: Manifest
+        self, merged: Merged, ours: MergedState, history: BountyHistory, manifest: Manifest
     ) -> Difference:
         try:
-            published_D = self._files.state(merged, history.posted.terms)
+            published_PD: NDArray[np.int32] | None = self._files.state(merged, history.posted.terms)
         except ContentUnreachable:
             raise
         except (ContentError, ProtocolFault):
-            published_D = None
-        return state_difference(merged, ours, published_D, manifest)
+            published_PD = None
+        return state_difference(merged, ours, published_PD, manifest)
 
 
 def _is_missing(update: Checked) -> bool:
     return isinstance(update, Rejection) and update.reason.label == "unavailable"
 
 
-def _basic_report(one: RoundHistory, checked: list[Checked], chunks: int) -> RoundReport:
+def _basic_report(one: RoundHistory, checked: list[Checked], terms: Terms) -> RoundReport:
     """A round's figures, before anything is compared."""
     merged = one.merged
-    state = "merged" if merged else "lapsed" if one.lapsed else "running"
     kept = len(accepted(merged, one.reveals)) if merged else 0
     sizes = [update.file_bytes for update in checked if isinstance(update, VerifiedUpdate)]
-    state_bytes = state_file_bytes(chunks) if merged else 0
+    state_bytes = state_file_bytes(terms.chunks, planes_of(terms)) if merged else 0
     return RoundReport(
         round=one.number,
         verdict=Verdict.OK,
-        state=state,
+        state=one.state,
         revealed=len(one.reveals),
         accepted=kept,
         rejected=merged.reveals - kept if merged else 0,
-        paid=merged.paid if merged else 0,
+        paid=merged.claim.paid if merged else 0,
         bytes=sum(sizes) + state_bytes,
         metrics={},
     )

@@ -3,58 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from incentives.payouts import cumulative_payouts, expected_paid
+from incentives.payouts import cumulative_payouts, expected_paid, least_leaves
 from ledger.cid import to_cid
-from ledger.commitments import payout_tree, state_tree
-from ledger.history import BountyHistory, RoundHistory, reason_label
-from ledger.keccak import Hash32
-from ledger.market import record_hash
-from ledger.records import Merged, Reason
+from ledger.commitments import payout_root, payout_tree
+from ledger.history import BountyHistory, RoundHistory
+from ledger.keccak import ZERO_HASH
+from ledger.merge_records import GivenReason, Reason, record_hash, record_of, unpack_reasons
+from ledger.records import Merged
 from ledger.unixfs import digest_of
 from node.auditor.report import Difference
+from node.clip_files import encode_clip
 from node.manifest import Manifest
-from node.merging import merge_mean
+from node.merged_states import MergedState
 from node.model import layout, locate
 from node.state_files import encode_state
 from node.verification import Rejection, VerifiedUpdate
 
 
-@dataclass(frozen=True)
-class Recomputed:
-    """What follows from the bytes.
-
-    Shapes: state_D (chunks * CHUNK,) int32.
-    """
-
-    state_D: NDArray[np.int32]  # noqa: N815 - shape suffix
-    root: Hash32
-
-
-def recompute(before_D: NDArray[np.int32], counted: Sequence[VerifiedUpdate], manifest: Manifest) -> Recomputed:
-    """Merge the counted updates into the state before."""
-    state_D = merge_mean(before_D, [one.update for one in counted], manifest.merge.rate_units)
-    return Recomputed(state_D, state_tree(state_D[None]).root)
-
-
 def rejection_differences(merged: Merged, checked: Sequence[VerifiedUpdate | Rejection]) -> list[Difference]:
     """Updates that were left out without cause, or counted in spite of one.
 
-    A rejection as `unavailable` can't be judged later: the file may have come since.
+    A rejection as `unavailable` can't be judged later: the file may have come since. Nor can one that is about the
+    committed bytes where the file holds others: the chain judges that.
     """
     found = []
-    reasons = dict(zip((i for i in range(merged.reveals) if merged.rejected >> i & 1), merged.reasons, strict=False))
+    out = [index for index in range(merged.reveals) if merged.claim.rejected >> index & 1]
+    reasons = dict(zip(out, unpack_reasons(merged.claim.reasons), strict=False))
     for one in checked:
-        index = one.revealed.index
-        claimed = reason_label(reasons[index]) if index in reasons else "accepted"
-        expected = one.reason.label if isinstance(one, Rejection) else "accepted"
-        if claimed != expected and claimed != Reason.UNAVAILABLE.label:
-            found.append(Difference(merged.round, "rejection", claimed, expected, update=index))
+        given = reasons.get(one.revealed.index)
+        if given is None or not _is_covered(given, one):
+            claimed = "accepted" if given is None else _described(given)
+            expected = _described(one.given) if isinstance(one, Rejection) else "accepted"
+            if claimed != expected:
+                found.append(Difference(merged.round, "rejection", claimed, expected, update=one.revealed.index))
     return found
+
+
+def _is_covered(given: GivenReason, checked: VerifiedUpdate | Rejection) -> bool:
+    """Whether a reason holds, or can't be judged here."""
+    if given.code == Reason.UNAVAILABLE:
+        return True
+    if isinstance(checked, VerifiedUpdate):
+        return False
+    if given.is_judged and not checked.chunks:
+        return True
+    return given.code == checked.reason and (not given.is_judged or given.chunk in checked.chunks)
+
+
+def _described(given: GivenReason) -> str:
+    return f"{given.label} (chunk {given.chunk})" if given.is_judged else given.label
 
 
 def pay_differences(history: BountyHistory, one: RoundHistory) -> list[Difference]:
@@ -63,34 +64,56 @@ def pay_differences(history: BountyHistory, one: RoundHistory) -> list[Differenc
     assert merged is not None, "only merged rounds are compared"
     found = []
     paid = expected_paid(history, one.number)
-    if merged.paid != paid:
-        found.append(Difference(one.number, "paid", str(merged.paid), str(paid)))
-    root = payout_tree(cumulative_payouts(history, one.number)).root
-    if merged.payout_root != root:
-        found.append(Difference(one.number, "payouts", "0x" + merged.payout_root.hex(), "0x" + root.hex()))
-    before = history.latest_merge(before_round=one.number)
-    record = record_hash(merged, before.round if before else 0)
+    if merged.claim.paid != paid:
+        found.append(Difference(one.number, "paid", str(merged.claim.paid), str(paid)))
+    leaves = least_leaves(history, one.number)
+    if merged.claim.payout_leaves < leaves:
+        found.append(Difference(one.number, "payout leaves", str(merged.claim.payout_leaves), f"at least {leaves}"))
+    else:
+        root = payout_root(payout_tree(cumulative_payouts(history, one.number)))
+        if merged.claim.payout_root != root:
+            found.append(Difference(one.number, "payouts", "0x" + merged.claim.payout_root.hex(), "0x" + root.hex()))
+    record = record_hash(record_of(merged))
     if merged.record_hash != record:
         found.append(Difference(one.number, "record", "0x" + merged.record_hash.hex(), "0x" + record.hex()))
     return found
 
 
-def state_file_difference(merged: Merged, ours: Recomputed) -> list[Difference]:
+def clip_differences(merged: Merged, ours: MergedState) -> list[Difference]:
+    """Whether a right merge commits to the right scales and distances, and to the CID of their file."""
+    claim = merged.claim
+    file = digest_of(encode_clip(ours.clipping)) if ours.clipping else ZERO_HASH
+    return [
+        Difference(merged.round, what, "0x" + claimed.hex(), "0x" + expected.hex())
+        for what, claimed, expected in (
+            ("scales", claim.scales_hash, ours.clip_hashes[0]),
+            ("distances", claim.distances_hash, ours.clip_hashes[1]),
+            ("clip file", claim.clip_cid, file),
+        )
+        if claimed != expected
+    ]
+
+
+def state_file_difference(merged: Merged, ours: MergedState) -> list[Difference]:
     """Whether the CID that a right merge records is that of the right state's file."""
-    digest = digest_of(encode_state(ours.state_D[None]))
-    if digest == merged.state_cid:
+    digest = digest_of(encode_state(ours.planes_PD))
+    if digest == merged.claim.state_cid:
         return []
-    return [Difference(merged.round, "state file", to_cid(merged.state_cid), to_cid(digest))]
+    return [Difference(merged.round, "state file", to_cid(merged.claim.state_cid), to_cid(digest))]
 
 
 def state_difference(
-    merged: Merged, ours: Recomputed, published_D: NDArray[np.int32] | None, manifest: Manifest
+    merged: Merged, ours: MergedState, published_PD: NDArray[np.int32] | None, manifest: Manifest
 ) -> Difference:
-    """Where a wrong state first differs, if its file can be had; else that its root does."""
-    if published_D is None or np.array_equal(published_D, ours.state_D):
-        return Difference(merged.round, "state", "0x" + merged.state_root.hex(), "0x" + ours.root.hex())
-    coordinate = int(np.flatnonzero(published_D != ours.state_D)[0])
+    """Where a wrong state first differs, if its file can be had; else that its root does.
+
+    The second plane, the previous aggregate, has the coordinates of the first.
+    """
+    if published_PD is None or np.array_equal(published_PD, ours.planes_PD):
+        return Difference(merged.round, "state", "0x" + merged.claim.state_root.hex(), "0x" + ours.root.hex())
+    plane, coordinate = (int(one) for one in np.argwhere(published_PD != ours.planes_PD)[0])
     tensor, index = locate(layout(manifest), coordinate)
     where = f"{tensor}[{', '.join(map(str, index))}]" if index else tensor
-    claimed, expected = str(published_D[coordinate]), str(ours.state_D[coordinate])
-    return Difference(merged.round, "state", claimed, expected, coordinate=coordinate, tensor=where)
+    claimed, expected = str(published_PD[plane, coordinate]), str(ours.planes_PD[plane, coordinate])
+    what = "previous aggregate" if plane else "state"
+    return Difference(merged.round, what, claimed, expected, coordinate=coordinate, tensor=where)

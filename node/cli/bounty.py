@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from ledger.history import build_history, reason_label, rejections
+from ledger.history import build_history, rejections
 from ledger.records import BountyId
 from node.cli.arguments import BountyArgument, Json, Yes
 from node.cli.keys import ask_password
@@ -124,7 +124,6 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
     for one in history.rounds.values():
         merged = one.merged
         rejected = rejections(merged, one.reveals) if merged else []
-        state = "merged" if merged else "lapsed" if one.lapsed else "running"
         rounds.append(
             {
                 "round": one.number,
@@ -132,10 +131,11 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
                 "reveals": len(one.reveals),
                 "accepted": merged.reveals - len(rejected) if merged else 0,
                 "rejected": len(rejected),
-                "reasons": [{"provider": r.provider, "reason": reason_label(code)} for r, code in rejected],
-                "paid": merged.paid if merged else 0,
+                "reasons": [{"provider": r.provider, "reason": reason.label} for r, reason in rejected],
+                "paid": merged.claim.paid if merged else 0,
                 "vests_at": merged.vests_at if merged else 0,
-                "state": state,
+                "voided": len(one.voided),
+                "state": one.state,
             }
         )
     money = ledgers.market.money(bounty)

@@ -27,7 +27,7 @@ def claim(context: typer.Context, bounty: BountyArgument, as_json: Json = False)
     actions = claims(view)
     for action in actions:
         collect(account.writer, view.history, action)
-    if before.stake and before.unlocks_at and before.unlocks_at <= view.now:
+    if before.stake and before.unlocks_at and max(before.unlocks_at, view.held_until) <= view.now:
         collect(account.writer, view.history, WithdrawStake())
     after = ledgers.market.provider(number, account.address)
     paid = after.claimed - before.claimed

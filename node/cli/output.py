@@ -93,7 +93,7 @@ def terms_rows(terms: dict[str, Any]) -> dict[str, object]:
     rows: dict[str, object] = {}
     for name, value in terms.items():
         label = name.removesuffix("_seconds").replace("_", " ")
-        if name in ("pot", "bond", "stake", "forfeit"):
+        if name in ("pot", "bond", "stake", "forfeit", "demand_fee"):
             rows[label] = f"{tokens(value)} tokens"
         elif name.endswith("_seconds"):
             rows[label] = f"{value} s"

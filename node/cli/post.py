@@ -15,7 +15,7 @@ from node.cli.arguments import Json, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, print_json, terms_rows, tokens
 from node.connections import checked_address, open_account, open_ledgers, open_store
-from node.posting import Offer, check_offer, publish_package, read_package, terms_for
+from node.posting import Offer, check_offer, default_fee, publish_package, read_package, terms_for
 from node.settings import Settings
 
 RewardName = Literal["equal", "stake"]
@@ -25,7 +25,7 @@ def post(
     context: typer.Context,
     package: Annotated[Path, typer.Argument(help="Folder written by `fedbounty bounty pack`.")],
     pot: Annotated[str, typer.Option(help="Tokens in escrow, shared evenly by the rounds.")],
-    rounds: Annotated[int, typer.Option(min=1, max=65535, help="Rounds of training.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, max=1024, help="Rounds of training.")] = 10,
     min_updates: Annotated[int, typer.Option(min=1, max=256, help="Quorum of a round.")] = 3,
     max_updates: Annotated[int, typer.Option(min=1, max=256, help="Most updates in a round.")] = 64,
     aggregator: Annotated[str, typer.Option(help="Who merges; default: the posting account.")] = "",
@@ -38,6 +38,8 @@ def post(
     merge_time: Annotated[str, typer.Option(help="The aggregator's exclusive time.")] = "1h",
     open_merge_time: Annotated[str, typer.Option(help="Then anyone with a bond may merge.")] = "6h",
     challenge_time: Annotated[str, typer.Option(help="Pay vests so long after a merge.")] = "1d",
+    demand_fee: Annotated[str, typer.Option(help="Price of demanding a withheld chunk; default: bond / 1000.")] = "",
+    answer_time: Annotated[str, typer.Option(help="Time to answer a demand; default: the challenge time.")] = "",
     patience: Annotated[int, typer.Option(min=1, max=255, help="Commit windows to wait for the quorum.")] = 24,
     yes: Yes = False,
     as_json: Json = False,
@@ -49,11 +51,12 @@ def post(
     store = open_store(settings)
     manifest = read_package(package)
     share = parse_tokens(pot) // rounds
+    locked = parse_tokens(bond) if bond else Wei(share)
     offer = Offer(
         token=checked_address(settings.chain.token, "chain.token (FEDBOUNTY_TOKEN)"),
         pot=parse_tokens(pot),
         aggregator=checked_address(aggregator or account.address, "--aggregator"),
-        bond=parse_tokens(bond) if bond else Wei(share),
+        bond=locked,
         stake=parse_tokens(stake) if stake else Wei(max(1, share // max_updates)),
         rounds=rounds,
         min_updates=min_updates,
@@ -63,11 +66,13 @@ def post(
         merge_seconds=parse_duration(merge_time),
         open_merge_seconds=parse_duration(open_merge_time),
         challenge_seconds=parse_duration(challenge_time),
+        demand_fee=parse_tokens(demand_fee) if demand_fee else default_fee(locked),
+        answer_seconds=parse_duration(answer_time or challenge_time),
         patience=patience,
         reward_rule=RewardRule[reward.upper()],
         max_weight=max_weight if reward == "stake" else 1,
     )
-    check_offer(offer)
+    check_offer(offer, manifest)
     digest = publish_package(store, package, manifest)
     terms = terms_for(offer, manifest, digest)
     if not as_json:

@@ -82,7 +82,7 @@ class ProviderDaemon:
                 log.info("committed", bounty=bounty, round=made.round, root="0x" + made.root.hex())
             case decisions.Reveal(made):
                 self._setup.work.keep(made)
-                self._writer.reveal(bounty, made.round, made.cid, (made.top, made.squared_norm), self._salt(made))
+                self._writer.reveal(bounty, made.round, made.cid, made.root, self._salt(made))
                 log.info("revealed", bounty=bounty, round=made.round, **json.loads(made.summary))
             case _:
                 assert self._history is not None

@@ -11,6 +11,8 @@ from ledger.records import Address, Clock, Merged, Phase, Provider, Terms, Times
 from node.journal import MadeUpdate
 from node.loop import Finish
 
+_FREE = Timestamp(0)
+
 
 @dataclass(frozen=True)
 class ProviderView:
@@ -18,6 +20,8 @@ class ProviderView:
 
     now:             the block's timestamp.
     open_commitment: the caller's unopened commitment on chain, None if there is none.
+    forfeit_due:     whether it has to be forfeited first; one of a round that a void interrupted is just forgotten.
+    held_until:      no stake leaves before, because of a proof or a demand.
     made:            the journal's update for the clock's round.
     vested_total:    the caller's cumulative pay in the latest vested payout tree, 0 before the first.
     may_join:        whether the person agreed to join and has not left since.
@@ -33,6 +37,8 @@ class ProviderView:
     made: MadeUpdate | None
     vested_total: Wei
     may_join: bool = False
+    forfeit_due: bool = False
+    held_until: Timestamp = _FREE
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,11 @@ _RUNNING = (Phase.JOINING, Phase.COMMIT, Phase.REVEAL, Phase.MERGE, Phase.OPEN_M
 
 
 def decide(view: ProviderView) -> Sequence[Action | Finish]:
-    """Join, train, commit, reveal; after the end claim and take the stake back."""
+    """Join, train, commit, reveal; after the end claim and take the stake back.
+
+    While a voided round is merged again there is nothing to do: the round that ran was interrupted, the next one opens
+    with the new state.
+    """
     if view.clock.phase not in _RUNNING:
         return _wind_up(view)
     if view.standing.stake == 0 and view.may_join:
@@ -111,7 +121,7 @@ def decide(view: ProviderView) -> Sequence[Action | Finish]:
 def _commit(view: ProviderView) -> Sequence[Action | Finish]:
     if view.standing.commit_round == view.clock.round:
         return []
-    if view.open_commitment is not None:
+    if view.forfeit_due:
         return [Forfeit()]
     if view.clock.commits >= view.terms.max_updates:
         return []
@@ -131,12 +141,12 @@ def _wind_up(view: ProviderView) -> Sequence[Action | Finish]:
     if owed:
         return owed
     over = view.clock.phase in (Phase.ENDED, Phase.CANCELLED)
-    latest = view.history.latest_merge()
-    if over and latest is not None and latest.vests_at > view.now:
+    if over and view.history.last_vests_at > view.now:
         return []
     if view.standing.stake == 0:
         return [Finish("everything that can be claimed was claimed")]
-    return [WithdrawStake()] if over or view.standing.unlocks_at <= view.now else []
+    free = (over or view.standing.unlocks_at <= view.now) and view.held_until <= view.now
+    return [WithdrawStake()] if free else []
 
 
 def claims(view: ProviderView) -> list[Claim | ClaimLapsed]:
@@ -148,7 +158,7 @@ def claims(view: ProviderView) -> list[Claim | ClaimLapsed]:
     taken = {(event.round, event.update_root) for event in view.history.lapsed_claims}
     for one in view.history.rounds.values():
         mine = one.reveal_of(view.account)
-        if one.lapsed is None or one.lapsed.share == 0 or mine is None:
+        if one.lapsed is None or one.lapsed.share == 0 or mine is None or mine.index in one.disqualified:
             continue
         if (one.number, mine.update_root) not in taken:
             found.append(ClaimLapsed(one.number, mine.update_root))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from incentives.payouts import cumulative_payouts, entitlement
-from ledger.commitments import payout_tree
+from ledger.commitments import payout_root, payout_tree
 from ledger.errors import ProtocolFault
 from ledger.history import BountyHistory
 from ledger.market import MarketWriter
@@ -32,9 +32,9 @@ def collect(writer: MarketWriter, history: BountyHistory, action: Collection) ->
     match action:
         case Claim(merged, cumulative):
             payouts = cumulative_payouts(history, merged.round)
-            root = payout_tree(payouts).root
-            if root != merged.payout_root:
-                raise WrongPayoutRoot(bounty, merged.round, merged.payout_root, root)
+            root = payout_root(payout_tree(payouts))
+            if root != merged.claim.payout_root:
+                raise WrongPayoutRoot(bounty, merged.round, merged.claim.payout_root, root)
             writer.claim(bounty, merged, cumulative, entitlement(payouts, writer.account).proof)
             log.info("claimed", bounty=bounty, round=merged.round, cumulative=cumulative)
         case ClaimLapsed(round_number, root):

@@ -75,7 +75,7 @@ class LocalWork:
         Raises: ContentError if the state can't be had; TrainingFailed.
         """
         setup = self._setup
-        state_D = setup.files.state(task.base, setup.terms)
+        state_D = setup.files.state(task.base, setup.terms)[0]
         global_D = apply_state(self._initial_D, state_D, setup.manifest.update.bits)
         manifest = setup.manifest
         seed = secrets.randbits(63)
@@ -108,13 +108,11 @@ class LocalWork:
             "lost_share": quantised.lost_share,
         }
         log.info("trained", round=task.round, **summary)
-        base = setup.terms.state_root if task.base is None else task.base.state_root
+        base = setup.terms.state_root if task.base is None else task.base.claim.state_root
         return MadeUpdate(
             round=task.round,
             cid=digest,
             root=tree.root,
-            top=tree.top.hash,
-            squared_norm=tree.top.sum,
             base_state=base,
             summary=orjson.dumps(summary).decode(),
         )

@@ -25,6 +25,8 @@ def observe(market: Market, bounty: BountyId, terms: Terms, account: Address, jo
         clock=clock,
         standing=market.provider(bounty, account, at=block),
         open_commitment=None if kept == ZERO_HASH else kept,
+        forfeit_due=kept != ZERO_HASH and market.is_forfeit_due(bounty, account, at=block),
+        held_until=market.held_until(bounty, at=block),
         history=history,
         made=journal.made(scope, clock.round) if journal else None,
         vested_total=vested_total(history, account, block.timestamp),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from web3.types import RPCEndpoint
@@ -14,22 +15,33 @@ from incentives.payouts import cumulative_payouts, entitlement, pay_round
 from incentives.settlement import settle
 from ledger.accounts import Key, new_key
 from ledger.chain import Chain
-from ledger.commitments import commitment_hash, payout_tree
+from ledger.commitments import commitment_hash, payout_root, payout_tree
 from ledger.devnet import Devnet, DevnetSettings, deploy_contracts, fund_ether, mint_tokens, start_devnet
 from ledger.erc20 import Token
 from ledger.history import build_history
 from ledger.keccak import Hash32
 from ledger.market import Market, MarketWriter
-from ledger.records import Address, BountyId, Event, MergeClaim, RewardRule, Wei
+from ledger.records import Address, BountyId, Event, MergeClaim, Merged, RewardRule, Wei
 from ledger.transactions import Transactor
-from ledger.trees import SumNode, seal
+from ledger.trees import sum_node
 from tests import builders as make
-from tests.incentives import market as miniature
+from tests.incentives.judged_market import JudgedMarket
 
 pytestmark = pytest.mark.chain
 
 STEPS = 120
-LIKELY = {"commit": 8, "reveal": 8, "merge": 8, "join": 3, "deposit_bond": 3, "claim": 2, "claim_lapsed": 2}
+LIKELY = {
+    "commit": 8,
+    "reveal": 8,
+    "merge": 8,
+    "join": 3,
+    "deposit_bond": 3,
+    "claim": 2,
+    "claim_lapsed": 2,
+    "void": 0.1,
+    "disqualify": 0.02,
+    "extend": 0.05,
+}
 """How often an action is taken when it is allowed; others are rare, so that bounties get far."""
 
 QUICK, SLOW = [1, 1, 1, 1, 1, 2, 12], [1, 1, 1, 8, 16]
@@ -37,10 +49,10 @@ QUICK, SLOW = [1, 1, 1, 1, 1, 2, 12], [1, 1, 1, 8, 16]
 
 SALT = bytes(32)
 SQUARED_NORM = 7
-NUMBERS = {"round", "index", "stake", "amount", "share", "weight", "paid", "reveals", "member_count"}
-MARKS = {"rejected", "reasons"}
-PEOPLE = {"provider", "account", "aggregator", "owner"}
-TIMES = {"opened_at", "ended_at", "unlocks_at", "vests_at"}
+NUMBERS = {"round", "index", "stake", "amount", "share", "weight", "paid", "reveals", "previous", "interrupted"}
+MARKS = {"rejected", "reasons", "bond", "reward"}
+PEOPLE = {"provider", "account", "aggregator", "owner", "prover"}
+TIMES = {"opened_at", "ended_at", "unlocks_at", "vests_at", "merged_at", "until"}
 
 
 class Stage:
@@ -65,7 +77,10 @@ class Stage:
             open_merge_seconds=30, challenge_seconds=40,
         )  # fmt: skip
         self.bounty: BountyId = self.writers[self.owner].post(self.terms)
-        self.mini = miniature.Market(self.terms, now=chain.block().timestamp, owner=self.owner)
+        self.mini = JudgedMarket(self.terms, now=chain.block().timestamp, owner=self.owner)
+        judge, _ = self.market.judges()
+        self._devnet("anvil_impersonateAccount", judge)
+        self._devnet("anvil_setBalance", judge, hex(10**19))
 
     def close(self) -> None:
         for transactor in self.transactors:
@@ -77,8 +92,11 @@ class Stage:
         self._devnet("evm_setNextBlockTimestamp", self.mini.now)
         self._devnet("evm_mine")
 
-    def _devnet(self, method: str, *arguments: int) -> None:
-        self.chain.ask(lambda: self.chain.web3.manager.request_blocking(RPCEndpoint(method), list(arguments)))
+    def _devnet(self, method: str, *arguments: object) -> None:
+        self._ask(method, *arguments)
+
+    def _ask(self, method: str, *arguments: object) -> Any:
+        return self.chain.ask(lambda: self.chain.web3.manager.request_blocking(RPCEndpoint(method), list(arguments)))
 
     def settle(self) -> None:
         """Have written down on chain what time has decided in the miniature."""
@@ -100,18 +118,20 @@ class Stage:
                 and not (hidden_now and mini.committing),
                 "withdraw_stake": one is not None and mini.stake_free(who),
                 "forfeit": one is not None and mini.overdue(who),
-                "commit": mini.committing and who in mini.active and one is not None and not one.hidden,
+                "commit": mini.can_commit(who),
                 "reveal": mini.revealing and hidden_now,
                 "claim": mini.now >= mini.vests_at and mini.owed_to(who) > 0,
+                "void": bool(mini.unvested),
+                "extend": bool(mini.unvested),
+                "disqualify": bool(self.updates_of(who)),
                 "claim_lapsed": any(owner == who and share for owner, share in mini.unclaimed.values()),
             }  # fmt: skip
             found |= {(name, who) for name, yes in allowed.items() if yes}
         for who in (self.terms.aggregator, self.stranger):
-            late = mini.now >= mini.reveal_end + self.terms.merge_seconds
             allowed = {
                 "deposit_bond": mini.phase in ("joining", "running") and who not in mini.bonds,
                 "withdraw_bond": mini.bond_free(who),
-                "merge": mini.merging and who in mini.bonds and (late or who == self.terms.aggregator),
+                "merge": mini.can_merge(who),
             }
             found |= {(name, who) for name, yes in allowed.items() if yes}
         if mini.phase == "ended" and mini.now >= mini.vests_at and mini.refundable > 0:
@@ -136,7 +156,7 @@ class Stage:
                 writer.commit(bounty, number, hidden)
                 self.mini.commit(who)
             case "reveal":
-                writer.reveal(bounty, number, make.posted().terms.manifest, (top_of(who, number), SQUARED_NORM), SALT)
+                writer.reveal(bounty, number, make.posted().terms.manifest, root_of(who, number), SALT)
                 self.mini.reveal(who)
             case "merge":
                 rejected = self.random.getrandbits(len(self.mini.shown)) & self.random.getrandbits(4)
@@ -156,6 +176,8 @@ class Stage:
                 key = next(key for key, (owner, share) in self.mini.unclaimed.items() if owner == who and share)
                 writer.claim_lapsed(bounty, key[0], root_of(who, key[0]))
                 self.mini.claim_lapsed(*key)
+            case "void" | "disqualify" | "extend":
+                self._prove(name, who)
             case "refund":
                 writer.refund(bounty)
                 self.mini.refund()
@@ -165,9 +187,42 @@ class Stage:
 
     def _merge_claim(self, number: int, rejected: int) -> MergeClaim:
         paid, payouts = pay_round(build_history(self.market.events(self.bounty)), number, rejected)
-        reasons = bytes([4] * rejected.bit_count())
-        digest = make.posted().terms.manifest
-        return MergeClaim(make.word("state"), digest, digest, payout_tree(payouts).root, paid, rejected, reasons)
+        reasons = make.reasons(*[4] * rejected.bit_count())
+        root = payout_root(payout_tree(payouts))
+        return make.claim(
+            number, payout_root=root, paid=paid, payout_leaves=len(payouts), rejected=rejected, reasons=reasons
+        )
+
+    def _judge(self, name: str, *arguments: object) -> None:
+        """A call that only a judge may make, from the address of one."""
+        judge, _ = self.market.judges()
+        data = self.market.contract.encode_abi(name, [self.bounty, *arguments])
+        call = {"from": judge, "to": self.market.address, "data": data, "gas": hex(3_000_000)}
+        receipt = self.chain.ask(
+            lambda: self.chain.web3.eth.get_transaction_receipt(self._ask("eth_sendTransaction", call))
+        )
+        assert receipt["status"] == 1, f"{name} was refused"
+
+    def _prove(self, name: str, who: Address) -> None:
+        """Void a merge, disqualify an update, or extend a vesting."""
+        mini = self.mini
+        if name == "disqualify":
+            number, root = self.random.choice(self.updates_of(who))
+            self._judge("disqualify", number, root_of(who, number), self.stranger)
+            mini.disqualify(self.stranger, number, root)
+            return
+        number = self.random.choice([one for one in mini.unvested if mini.merges[one].vests_at > mini.now])
+        if name == "void":
+            self._judge("voidMerge", number, who)
+            mini.void(who, number)
+        else:
+            until = mini.now + self.random.choice([10, 60, 200])
+            self._judge("extend", number, until)
+            mini.extend(number, until)
+
+    def updates_of(self, who: Address) -> list[tuple[int, Hash32]]:
+        """The updates of a provider that are not disqualified."""
+        return sorted(key for key, one in self.mini.providers.items() if one == who and key not in self.mini.faulty)
 
     def step(self, seconds: int) -> None:
         """Time passes; then one of the actions that are allowed both at the simulation's and at the block's second."""
@@ -180,18 +235,19 @@ class Stage:
             self.act(*self.random.choices(allowed, weights)[0])
 
 
-def top_of(who: Address, number: int) -> Hash32:
-    return make.word(f"root {who} {number}")
-
-
 def root_of(who: Address, number: int) -> Hash32:
-    return seal(SumNode(top_of(who, number), SQUARED_NORM))
+    return sum_node(make.word(f"root {who} {number}"), SQUARED_NORM)
 
 
 def figures(event: Event) -> dict[str, object]:
     """What of an event the miniature and the contract must agree on."""
-    names = {field.name for field in fields(event)} & (NUMBERS | MARKS | PEOPLE | TIMES)
-    return {"event": type(event).__name__, **{name: getattr(event, name) for name in names}}
+    shown = {"event": type(event).__name__, **_figures(event)}
+    return {**shown, **_figures(event.claim)} if isinstance(event, Merged) else shown
+
+
+def _figures(record: Event | MergeClaim) -> dict[str, object]:
+    names = {field.name for field in fields(record)} & (NUMBERS | MARKS | PEOPLE | TIMES)
+    return {name: getattr(record, name) for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +274,7 @@ def test_settle__when_a_contract_lives_through_a_random_history__then_all_three_
         stage.step(stage.random.choice(pauses))
         if number % 8 == 0:
             agree(stage)
-    while stage.mini.balance > 0:
+    while stage.mini.balance > stage.mini.stuck:
         stage.step(100)
     agree(stage)
     stage.close()

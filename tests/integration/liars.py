@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from incentives.payouts import Payouts, pay_round
 from ledger.cid import Digest
-from ledger.commitments import payout_tree, state_tree
+from ledger.commitments import payout_root, payout_tree, state_tree
 from ledger.history import BountyHistory
-from ledger.keccak import keccak
-from ledger.records import MergeClaim, Reason, Wei
+from ledger.keccak import Hash32, keccak
+from ledger.merge_records import GivenReason, Reason, pack_reasons
+from ledger.records import MergeClaim, Wei
 from node.aggregator.merge_work import MadeMerge, MergeWork
 from node.merging import merge_mean
 from node.round_updates import check_updates
@@ -36,8 +37,8 @@ class Liar:
     def prefetch(self, reveals: Any) -> None:
         self._honest.prefetch(reveals)
 
-    def merge(self, history: BountyHistory, number: int) -> MadeMerge:
-        made = self._honest.merge(history, number)
+    def merge(self, history: BountyHistory, number: int, seed: Hash32 | None = None) -> MadeMerge:
+        made = self._honest.merge(history, number, seed)
         return replace(made, claim=self._lie(self._honest, history, number, made.claim))
 
 
@@ -54,7 +55,7 @@ def _merged_without(work: MergeWork, history: BountyHistory, number: int, left_o
     terms, reveals = history.posted.terms, history.rounds[number].reveals
     checked = check_updates(work.files, terms, reveals, COORDINATES)
     counted = [one.update for one in checked if isinstance(one, VerifiedUpdate) and one.revealed.index != left_out]
-    return merge_mean(work.files.state(history.latest_merge(), terms), counted, RATE_UNITS)
+    return merge_mean(work.files.state(history.latest_merge(), terms)[0], counted, RATE_UNITS)
 
 
 def one_unit(work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim) -> MergeClaim:
@@ -74,8 +75,8 @@ def dropped(work: MergeWork, history: BountyHistory, number: int, claim: MergeCl
 def _rejecting(work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim, reason: Reason) -> MergeClaim:
     paid, payouts = pay_round(history, number, 0b10)
     without = _with_state(work, claim, _merged_without(work, history, number, left_out=1))
-    root = payout_tree(payouts).root
-    return replace(without, paid=paid, payout_root=root, rejected=0b10, reasons=bytes([reason]))
+    root = payout_root(payout_tree(payouts))
+    return replace(without, paid=paid, payout_root=root, rejected=0b10, reasons=pack_reasons([GivenReason(reason)]))
 
 
 def rejected(work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim) -> MergeClaim:
@@ -91,7 +92,7 @@ def moved_wei(work: MergeWork, history: BountyHistory, number: int, claim: Merge
     """One wei goes from the first provider to the second."""
     _, ((first, amount), (second, other), *rest) = pay_round(history, number, claim.rejected)
     payouts: Payouts = [(first, Wei(amount - 1)), (second, Wei(other + 1)), *rest]
-    return replace(claim, payout_root=payout_tree(payouts).root)
+    return replace(claim, payout_root=payout_root(payout_tree(payouts)))
 
 
 def underpaid(work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim) -> MergeClaim:

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ledger.cid import Digest
-from ledger.history import reason_label, rejections
-from ledger.trees import SumNode
+from ledger.history import rejections
+from ledger.keccak import Hash32
 from node.auditor.report import Verdict
 from tests.integration import forgery
 from tests.integration.forgery import Forge, Forger, forging
@@ -24,7 +24,7 @@ FORGERIES: list[tuple[Forge, str]] = [
     (forgery.padded, "malformed"),
     (forgery.off_grid, "out-of-range"),
     (forgery.other_bytes, "wrong-root"),
-    (forgery.other_norm, "wrong-norm"),
+    (forgery.other_norm, "wrong-root"),
     (forgery.nowhere, "unavailable"),
     (forgery.honest, "accepted"),
 ]
@@ -41,11 +41,11 @@ def test_merge__when_updates_are_bad__then_each_is_rejected_by_name_and_the_othe
     world.play(bounty, [*providers, world.aggregator(merger, bounty)])
 
     merged, reveals = world.merged(bounty, 1), world.history(bounty).rounds[1].reveals
-    named = {reveal.provider: reason_label(code) for reveal, code in rejections(merged, reveals)}
+    named = {reveal.provider: reason.label for reveal, reason in rejections(merged, reveals)}
     expected = {party.address: label for party, (_, label) in zip(parties, FORGERIES, strict=True)}
     assert {party: named.get(party, "accepted") for party in expected} == expected
     pay = world.terms(bounty).pot // 2
-    assert merged.paid == 2 * pay
+    assert merged.claim.paid == 2 * pay
     for party in parties:
         paid = pay if expected[party.address] == "accepted" else 0
         assert world.balance(party) == PURSE + paid, "a rejected update costs no stake"
@@ -63,14 +63,14 @@ def test_merge__when_an_update_names_a_file_that_the_aggregator_holds__then_ever
     bounty = world.post(owner, merger, min_updates=2, max_updates=2, rounds=2)
     good, bad = world.party("good"), world.party("bad")
 
-    def parrot(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, SumNode]:
-        digest, top = forgery.honest(forger, update_D)
-        return (digest if world.phase(bounty)[1] == 1 else world.merged(bounty, 1).state_cid), top
+    def parrot(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, Hash32]:
+        digest, root = forgery.honest(forger, update_D)
+        return (digest if world.phase(bounty)[1] == 1 else world.merged(bounty, 1).claim.state_cid), root
 
     providers = [world.provider(good, bounty), forging(world, bad, bounty, parrot, 1)]
     world.play(bounty, [*providers, world.aggregator(merger, bounty)])
     merged, reveals = world.merged(bounty, 2), world.history(bounty).rounds[2].reveals
-    assert [reason_label(code) for _, code in rejections(merged, reveals)] == ["wrong-length"]
+    assert [reason.label for _, reason in rejections(merged, reveals)] == ["wrong-length"]
     report = world.audit(world.party("auditor"), bounty)
     assert report.verdict == Verdict.OK, report.all_differences
 
@@ -81,8 +81,8 @@ def test_merge__when_nothing_is_accepted__then_the_state_stays_and_the_owner_has
     provider = forging(world, party, bounty, forgery.other_bytes, 0)
     world.play(bounty, [provider, world.aggregator(merger, bounty)])
     merged = world.merged(bounty, 1)
-    assert (merged.paid, merged.rejected) == (0, 1)
-    assert merged.state_root == world.terms(bounty).state_root
+    assert (merged.claim.paid, merged.claim.rejected) == (0, 1)
+    assert merged.claim.state_root == world.terms(bounty).state_root
     assert world.balance(owner) == PURSE
     assert world.balance(world.market.address) == 0
     assert world.audit(world.party("auditor"), bounty).verdict == Verdict.OK

@@ -171,6 +171,8 @@ class World:
             merge_seconds=WINDOW,
             open_merge_seconds=WINDOW,
             challenge_seconds=WINDOW,
+            demand_fee=Wei(TOKEN),
+            answer_seconds=WINDOW,
             patience=3,
             reward_rule=RewardRule.EQUAL,
             max_weight=1,

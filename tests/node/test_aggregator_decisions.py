@@ -12,6 +12,7 @@ from ledger.records import Ended, Event, Money, Phase, Timestamp, Wei
 from node.aggregator.decisions import (
     AggregatorView,
     DepositBond,
+    Draw,
     Merge,
     Prefetch,
     Refund,
@@ -59,6 +60,25 @@ def test_decide__when_its_exclusive_time_runs__then_only_the_named_aggregator_me
 
 def test_decide__when_merging_is_open__then_a_stranger_bonds_and_merges() -> None:
     assert decide(view(Phase.OPEN_MERGE, account=make.BOB, bond=Wei(0))) == [DepositBond(Wei(50)), Merge(1)]
+
+
+def test_decide__when_the_order_is_not_drawn__then_it_is_drawn_before_the_merge() -> None:
+    assert decide(view(Phase.MERGE, draw_due=True)) == [Draw(1)]
+    assert decide(view(Phase.OPEN_MERGE, account=make.BOB, draw_due=True)) == [Draw(1)]
+    assert decide(view(Phase.REVEAL, draw_due=True)) == [Prefetch(1)]
+
+
+def test_decide__when_a_merge_was_voided__then_everyone_who_bonds_merges_it_again() -> None:
+    events = [*MERGED, make.opened(2, 5), make.voided(1, 6, 2)]
+    voided = view(Phase.OPEN_MERGE, events, bond=Wei(0))
+    assert decide(voided) == decide(replace(voided, account=make.BOB)) == [DepositBond(Wei(50)), Merge(1)]
+
+
+def test_decide__when_the_bond_is_held__then_it_waits_for_it() -> None:
+    held = view(Phase.ENDED, OVER, now=Timestamp(1025), bond_locked_until=Timestamp(1026))
+    assert decide(held) == [Refund()]
+    assert decide(replace(held, money=Money(owed=Wei(0), free=Wei(0)))) == []
+    assert decide(replace(held, now=Timestamp(1026))) == [Refund(), WithdrawBond()]
 
 
 def test_decide__when_time_ended_the_bounty_unrecorded__then_it_settles_first() -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from incentives.settlement import settle
-from ledger.commitments import state_tree
 from ledger.history import build_history
-from ledger.records import Claimed, Merged, Money, Reason, Wei
+from ledger.merge_records import Reason
+from ledger.records import Claimed, Merged, Money, Wei
 from ledger.unixfs import digest_of
 from node import manifest as manifests
 from node.auditor.money import money_differences
 from node.auditor.report import AuditReport, Difference, Verdict, verdict_of
-from node.auditor.rounds import Recomputed, rejection_differences, state_difference, state_file_difference
+from node.auditor.rounds import clip_differences, rejection_differences, state_difference, state_file_difference
+from node.merged_states import MergedState
 from node.state_files import encode_state
 from node.verification import Rejection, VerifiedUpdate
 from tests import builders as make
@@ -24,14 +23,14 @@ from tests.node import samples
 pytestmark = pytest.mark.unit
 
 MANIFEST = samples.manifest()
-STATE_D = np.arange(manifests.chunks(MANIFEST) * 128, dtype=np.int32)
-OURS = Recomputed(STATE_D, state_tree(STATE_D[None]).root)
+STATE_PD = np.arange(manifests.chunks(MANIFEST) * 128, dtype=np.int32)[None]
+OURS = MergedState(STATE_PD)
 
 
-def checked(index: int, reason: Reason | None = None) -> VerifiedUpdate | Rejection:
+def checked(index: int, reason: Reason | None = None, chunks: tuple[int, ...] = ()) -> VerifiedUpdate | Rejection:
     revealed = make.revealed(make.ALICE, 1, index, 5)
     if reason is not None:
-        return Rejection(revealed, reason, "")
+        return Rejection(revealed, reason, "", chunks)
     return VerifiedUpdate(revealed, np.zeros(128, np.int16), 272)
 
 
@@ -50,26 +49,53 @@ def test_verdict_of__then_wrong_beats_unavailable_beats_ok(
 
 
 def test_rejection_differences__when_the_reasons_are_right__then_none() -> None:
-    merged = make.merged(1, 9, reveals=3, rejected=0b101, reasons=bytes([Reason.WRONG_ROOT, Reason.MALFORMED]))
+    merged = make.merged(1, 9, reveals=3, rejected=0b101, reasons=make.reasons(Reason.WRONG_ROOT, Reason.MALFORMED))
     updates = [checked(0, Reason.WRONG_ROOT), checked(1), checked(2, Reason.MALFORMED)]
     assert rejection_differences(merged, updates) == []
 
 
 def test_rejection_differences__when_wrong__then_each_is_named_with_both_sides() -> None:
-    merged = make.merged(1, 9, reveals=4, rejected=0b0111, reasons=bytes([4, 77, Reason.UNAVAILABLE]))
-    updates = [checked(0), checked(1, Reason.MALFORMED), checked(2), checked(3, Reason.WRONG_NORM)]
+    merged = make.merged(1, 9, reveals=4, rejected=0b0111, reasons=make.reasons(4, 77, Reason.UNAVAILABLE))
+    updates = [checked(0), checked(1, Reason.MALFORMED), checked(2), checked(3, Reason.OUT_OF_RANGE, (5,))]
     found = [(one.update, one.claimed, one.expected) for one in rejection_differences(merged, updates)]
     assert found == [
         (0, "wrong-root", "accepted"),
         (1, "unknown-77", "malformed"),
-        (3, "accepted", "wrong-norm"),
+        (3, "accepted", "out-of-range (chunk 5)"),
     ], "a claim of `unavailable` can't be judged later"
 
 
+def test_rejection_differences__when_a_reason_is_about_a_chunk__then_the_chunk_must_be_faulty() -> None:
+    updates = [checked(index, Reason.OUT_OF_RANGE, (5, 8)) for index in range(2)]
+    given = make.reasons((Reason.OUT_OF_RANGE, 8), (Reason.OUT_OF_RANGE, 6))
+    (found,) = rejection_differences(make.merged(1, 9, reveals=2, rejected=0b11, reasons=given), updates)
+    assert (found.update, found.claimed, found.expected) == (1, "out-of-range (chunk 6)", "out-of-range (chunk 5)")
+
+
+def test_rejection_differences__when_the_file_holds_other_bytes__then_one_about_the_committed_ones_stands() -> None:
+    merged = make.merged(1, 9, reveals=2, rejected=0b11, reasons=make.reasons((Reason.WRONG_NORM, 3), (5, 3)))
+    (found,) = rejection_differences(merged, [checked(0, Reason.WRONG_ROOT), checked(1)])
+    assert (found.update, found.claimed, found.expected) == (1, "wrong-norm (chunk 3)", "accepted")
+
+
+def test_state_difference__when_the_second_plane_differs__then_names_it() -> None:
+    ours = MergedState(np.concatenate((STATE_PD, STATE_PD)))
+    published_PD = ours.planes_PD.copy()
+    published_PD[1, 7] += 5
+    found = state_difference(make.merged(2, 9), ours, published_PD, MANIFEST)
+    assert (found.what, found.coordinate, found.claimed) == ("previous aggregate", 7, "12")
+
+
+def test_clip_differences__when_the_rule_does_not_clip__then_the_words_are_zero() -> None:
+    assert clip_differences(make.merged(1, 9), OURS) == []
+    (found,) = clip_differences(make.merged(1, 9, scales_hash=make.word("scales")), OURS)
+    assert found.what == "scales"
+
+
 def test_state_difference__when_the_file_is_at_hand__then_names_coordinate_and_tensor() -> None:
-    published_D = STATE_D.copy()
-    published_D[7] += 5
-    found = state_difference(make.merged(2, 9), OURS, published_D, MANIFEST)
+    published_PD = STATE_PD.copy()
+    published_PD[0, 7] += 5
+    found = state_difference(make.merged(2, 9), OURS, published_PD, MANIFEST)
     assert (found.round, found.coordinate, found.tensor, found.claimed, found.expected) == (
         2,
         7,
@@ -83,12 +109,12 @@ def test_state_difference__when_the_file_is_at_hand__then_names_coordinate_and_t
 def test_state_difference__when_the_file_is_gone__then_names_the_roots() -> None:
     merged = make.merged(2, 9)
     found = state_difference(merged, OURS, None, MANIFEST)
-    assert (found.claimed, found.expected) == ("0x" + merged.state_root.hex(), "0x" + OURS.root.hex())
+    assert (found.claimed, found.expected) == ("0x" + merged.claim.state_root.hex(), "0x" + OURS.root.hex())
     assert found.coordinate is None
 
 
 def test_state_file_difference__when_the_cid_is_the_files__then_none() -> None:
-    right = make.merged(1, 9, state_cid=digest_of(encode_state(STATE_D[None])))
+    right = make.merged(1, 9, state_cid=digest_of(encode_state(STATE_PD)))
     assert state_file_difference(right, OURS) == []
     assert len(state_file_difference(make.merged(1, 9), OURS)) == 1
 
@@ -109,7 +135,7 @@ def test_money_differences__when_a_purse_is_off__then_named() -> None:
 
 
 def test_money_differences__when_a_claim_is_in_no_tree__then_names_the_account() -> None:
-    merged: Merged = replace(make.merged(1, 9), reveals=1, paid=Wei(300))
+    merged: Merged = make.merged(1, 9)
     events = [
         make.posted(),
         make.joined(make.ALICE, 0),

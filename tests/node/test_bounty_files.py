@@ -36,7 +36,7 @@ def fitting_terms(**changes: object) -> Terms:
         chunks=chunks,
         squared_norm_bound=manifests.squared_norm_bound(manifest),
         state_root=zero_state_root(chunks),
-        merge_parameters=manifest.merge.rate_units.to_bytes(32, "big"),
+        merge_parameters=manifests.merge_parameters(manifest).pack(),
     )
     return replace(own, **changes)
 
@@ -90,14 +90,23 @@ def test_publish__then_the_file_is_pinned_and_at_hand(files: BountyFiles) -> Non
 def test_state__when_its_root_is_recorded__then_its_coordinates(files: BountyFiles) -> None:
     planes_PD = np.arange(256, dtype=np.int32)[None]
     merged = make.merged(1, 9, state_root=state_tree(planes_PD).root, state_cid=files.publish(encode_state(planes_PD)))
-    assert np.array_equal(files.state(merged, make.terms(chunks=2)), planes_PD[0])
+    assert np.array_equal(files.state(merged, make.terms(chunks=2)), planes_PD)
+
+
+@pytest.mark.integration
+def test_state__when_the_rule_keeps_an_aggregate__then_both_planes(files: BountyFiles) -> None:
+    planes_PD = np.arange(512, dtype=np.int32).reshape(2, 256)
+    merged = make.merged(1, 9, state_root=state_tree(planes_PD).root, state_cid=files.publish(encode_state(planes_PD)))
+    terms = make.terms(chunks=2, merge_parameters=(65536 | 1 << 32).to_bytes(32, "big"))
+    assert np.array_equal(files.state(merged, terms), planes_PD)
+    assert files.state(None, terms).shape == (2, 256)
 
 
 @pytest.mark.integration
 def test_state__when_the_root_is_another__then_mismatch_names_both(files: BountyFiles) -> None:
     planes_PD = np.arange(256, dtype=np.int32)[None]
     merged = make.merged(1, 9, state_cid=files.publish(encode_state(planes_PD)))
-    with pytest.raises(ContentMismatch, match=f"{state_tree(planes_PD).root.hex()}.*{merged.state_root.hex()}"):
+    with pytest.raises(ContentMismatch, match=f"{state_tree(planes_PD).root.hex()}.*{merged.claim.state_root.hex()}"):
         files.state(merged, make.terms(chunks=2))
 
 

@@ -16,7 +16,7 @@ from tests import builders as make
 pytestmark = pytest.mark.unit
 
 SCOPE = Scope(31337, make.AGGREGATOR, make.BOUNTY, make.ALICE)
-MADE = MadeUpdate(1, Digest(make.word("cid")), make.word("root"), make.word("top"), 5, make.word("base"), '{"loss": 1}')
+MADE = MadeUpdate(1, Digest(make.word("cid")), make.word("root"), make.word("base"), '{"loss": 1}')
 
 
 def test_made__when_written_and_opened_again__then_it_is_the_same(tmp_path: Path) -> None:

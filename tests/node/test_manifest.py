@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.records import MergeRule
 from node.errors import BadManifest
 from node.manifest import (
     MAX_BYTES,
@@ -15,6 +16,7 @@ from node.manifest import (
     coordinates,
     describe,
     manifest_from,
+    merge_parameters,
     parse_manifest,
     render_manifest,
     squared_norm_bound,
@@ -22,6 +24,8 @@ from node.manifest import (
 from tests.node.samples import document, manifest
 
 pytestmark = pytest.mark.unit
+
+CLIP = {"rule": "centered_clip", "learning_rate": 1.0, "bucket": 2, "iterations": 3, "radius": 0.1}
 
 printable = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=50)
 
@@ -141,7 +145,18 @@ def test_parse_manifest__when_the_bytes_are_hostile__then_it_says_so_in_plain_te
         ({"update__bits": 25}, "update.bits"),
         ({"update__clip": 1e6, "update__bits": 24}, "2**64"),
         ({"update__clip": 1e-6, "update__bits": 1}, "2**64"),
-        ({"merge__rule": "median"}, "merge.rule"),
+        ({"merge__rule": "krum"}, "merge.rule"),
+        ({"merge__rule": "trimmed_mean"}, "the rule trimmed_mean needs trim"),
+        ({"merge__rule": "median", "merge__trim": 1}, "trim does not go with the rule median"),
+        ({"merge__radius": 1.0}, "radius does not go with the rule mean"),
+        ({"merge__rule": "trimmed_mean", "merge__trim": 128}, "merge.trim"),
+        ({"merge__momentum": 1.0}, "merge.momentum"),
+        ({"merge__momentum": 0.999999999}, "momentum rounds to"),
+        ({"merge": {**CLIP, "radius": None}}, "the rule centered_clip needs radius"),
+        ({"merge": {**CLIP, "bucket": 17}}, "merge.bucket"),
+        ({"merge": {**CLIP, "iterations": 0}}, "merge.iterations"),
+        ({"merge": {**CLIP, "radius": 1e-9}}, "merge.radius * 2**update.bits"),
+        ({"merge": {**CLIP, "radius": 65536.0}}, "merge.radius * 2**update.bits"),
         ({"merge__learning_rate": 1e-6}, "2**-16"),
         ({"holdout": {"cid": "Qm" + "c" * 44, "bytes": 10, "format": "pickle"}}, "holdout.format"),
     ],
@@ -149,6 +164,29 @@ def test_parse_manifest__when_the_bytes_are_hostile__then_it_says_so_in_plain_te
 )  # fmt: skip
 def test_manifest_from__when_a_value_is_impossible__then_it_is_named(changes: dict[str, object], says: str) -> None:
     assert says in "; ".join(problems(**changes))
+
+
+@pytest.mark.parametrize(
+    ("merge", "numbers"),
+    [
+        ({"rule": "mean", "learning_rate": 0.5}, (MergeRule.MEAN, 32768, 0, 0, 0, 0, 0)),
+        ({"rule": "mean", "learning_rate": 1.0, "momentum": 0.9}, (MergeRule.MEAN, 65536, 58982, 0, 0, 0, 0)),
+        ({"rule": "median", "learning_rate": 1.0}, (MergeRule.MEDIAN, 65536, 0, 0, 0, 0, 0)),
+        (
+            {"rule": "trimmed_mean", "learning_rate": 1.0, "trim": 2},
+            (MergeRule.TRIMMED_MEAN, 65536, 0, 2, 0, 0, 0),
+        ),
+        (CLIP, (MergeRule.CENTERED_CLIP, 65536, 0, 0, 2, 3, 0x1999)),
+    ],
+)
+def test_merge_parameters__then_they_follow_from_the_section(
+    merge: dict[str, object], numbers: tuple[int, ...]
+) -> None:
+    made = manifest(merge=merge)
+    assert parse_manifest(render_manifest(made)) == made
+    found = merge_parameters(made)
+    assert (found.rule, found.eta, found.beta, found.trim, found.bucket, found.iterations, found.tau) == numbers
+    assert str(merge["rule"]) in describe(made)["merge"]
 
 
 def test_render_manifest__when_it_would_be_too_large__then_it_is_refused() -> None:

@@ -13,12 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from incentives.payouts import cumulative_payouts
-from ledger.commitments import payout_tree, state_tree, update_tree
+from ledger.commitments import payout_root, payout_tree, state_tree, update_tree
 from ledger.content import ContentStore
 from ledger.history import BountyHistory, build_history
-from ledger.keccak import Hash32
+from ledger.keccak import ZERO_HASH, Hash32
 from ledger.kubo import IpfsDaemon
-from ledger.records import Reason, Revealed
+from ledger.merge_records import Reason
+from ledger.records import Revealed
 from ledger.unixfs import digest_of
 from node import manifest as manifests
 from node.aggregator.merge_work import MergeWork
@@ -52,7 +53,7 @@ def revealed(files: BountyFiles, index: int) -> Revealed:
     tree = update_tree(update(index))
     plain = make.revealed((make.ALICE, make.BOB)[index], 1, index, 5)
     cid = files.store.add(encode_update(update(index)))
-    return replace(plain, cid=cid, update_root=tree.root, squared_norm=tree.top.sum)
+    return replace(plain, cid=cid, update_root=tree.root, squared_norm=tree.total)
 
 
 def history(reveals: list[Revealed]) -> BountyHistory:
@@ -73,10 +74,12 @@ def test_merge__when_all_is_right__then_the_claim_follows_from_the_bytes(files: 
     expected_D = merge_mean(zero_D, [update(0), update(1)], MANIFEST.merge.rate_units)
     assert made.claim.state_root == state_tree(expected_D[None]).root
     merged = make.merged(1, 9, state_root=made.claim.state_root, state_cid=made.claim.state_cid, reveals=2)
-    assert np.array_equal(files.state(merged, TERMS), expected_D)
+    assert np.array_equal(files.state(merged, TERMS), expected_D[None])
     assert (made.claim.paid, made.claim.rejected, made.claim.reasons) == (300, 0, b"")
-    story.rounds[1].merged = merged
-    assert made.claim.payout_root == payout_tree(cumulative_payouts(story, 1)).root
+    story.rounds[1].merged = replace(merged, claim=made.claim)
+    assert made.claim.payout_root == payout_root(payout_tree(cumulative_payouts(story, 1)))
+    assert made.claim.payout_leaves == 2
+    assert (made.claim.scales_hash, made.claim.distances_hash, made.claim.clip_cid) == (ZERO_HASH,) * 3
     assert {made.claim.state_cid, made.claim.report_cid} <= files.store.pinned()
     assert report_of(files, Hash32(made.claim.report_cid)) == {
         "format": 1,
@@ -90,7 +93,7 @@ def test_merge__when_all_is_right__then_the_claim_follows_from_the_bytes(files: 
 def test_merge__when_an_update_is_gone__then_it_is_rejected_and_the_report_says_why(files: BountyFiles) -> None:
     gone = replace(revealed(files, 0), cid=digest_of(os.urandom(9)))
     made = MergeWork(files, TERMS, MANIFEST, None).merge(history([gone, revealed(files, 1)]), 1)
-    assert (made.claim.rejected, made.claim.reasons) == (0b01, bytes([Reason.UNAVAILABLE]))
+    assert (made.claim.rejected, made.claim.reasons) == (0b01, make.reasons(Reason.UNAVAILABLE))
     assert made.claim.paid == 300
     (rejection,) = report_of(files, Hash32(made.claim.report_cid))["rejections"]  # type: ignore[misc]
     assert (rejection["index"], rejection["provider"], rejection["reason"]) == (0, make.ALICE, "unavailable")

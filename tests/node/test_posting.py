@@ -18,7 +18,16 @@ from node import manifest as manifests
 from node.bounty_files import check_terms
 from node.errors import BadPackage
 from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
-from node.posting import BadOffer, IncompletePackage, Offer, check_offer, publish_package, read_package, terms_for
+from node.posting import (
+    BadOffer,
+    IncompletePackage,
+    Offer,
+    check_offer,
+    default_fee,
+    publish_package,
+    read_package,
+    terms_for,
+)
 from tests import builders as make
 from tests.node import samples
 
@@ -36,6 +45,8 @@ OFFER = Offer(
     merge_seconds=10,
     open_merge_seconds=10,
     challenge_seconds=10,
+    demand_fee=Wei(1),
+    answer_seconds=10,
     patience=3,
     reward_rule=RewardRule.EQUAL,
     max_weight=1,
@@ -111,8 +122,8 @@ def test_terms_for__when_the_stake_is_one_wei__then_all_of_it_is_at_risk() -> No
 
 @pytest.mark.unit
 def test_check_offer__when_the_contract_would_take_it__then_passes() -> None:
-    check_offer(OFFER)
-    check_offer(replace(OFFER, pot=Wei(2**96 - 51), commit_seconds=(2**24 - 1) // 3))
+    check_offer(OFFER, samples.manifest())
+    check_offer(replace(OFFER, pot=Wei(2**96 - 51), commit_seconds=(2**24 - 1) // 3), samples.manifest())
 
 
 @pytest.mark.unit
@@ -122,6 +133,8 @@ def test_check_offer__when_the_contract_would_take_it__then_passes() -> None:
         ({"pot": 0}, "pot is 0"),
         ({"stake": 0}, "stake is 0"),
         ({"bond": 0}, "bond is 0"),
+        ({"demand_fee": 0}, "chunk is 0"),
+        ({"rounds": 1025}, "1025 rounds"),
         ({"pot": 2**96 - 50}, "exceed"),
         ({"min_updates": 3}, "quorum of 3"),
         ({"commit_seconds": 2**24 // 3 + 1}, "commit windows"),
@@ -129,11 +142,32 @@ def test_check_offer__when_the_contract_would_take_it__then_passes() -> None:
 )
 def test_check_offer__when_the_contract_would_refuse_it__then_says_why(changes: dict[str, int], words: str) -> None:
     with pytest.raises(BadOffer, match=words):
-        check_offer(replace(OFFER, **changes))
+        check_offer(replace(OFFER, **changes), samples.manifest())
 
 
 @pytest.mark.unit
 def test_check_offer__when_several_things_are_wrong__then_names_all() -> None:
     with pytest.raises(BadOffer) as caught:
-        check_offer(replace(OFFER, pot=Wei(0), bond=Wei(0), min_updates=9))
+        check_offer(replace(OFFER, pot=Wei(0), bond=Wei(0), min_updates=9), samples.manifest())
     assert len(caught.value.problems) == 3
+
+
+@pytest.mark.unit
+def test_check_offer__when_the_rule_drops_more_than_the_quorum__then_refused() -> None:
+    trimmed = samples.manifest(merge__rule="trimmed_mean", merge__trim=1)
+    check_offer(replace(OFFER, min_updates=3, max_updates=3), trimmed)
+    with pytest.raises(BadOffer):
+        check_offer(OFFER, trimmed)
+
+
+@pytest.mark.unit
+def test_default_fee__then_it_is_a_thousandth_of_the_bond_and_at_least_one() -> None:
+    assert [default_fee(Wei(bond)) for bond in (1, 999, 1000, 5000)] == [1, 1, 1, 5]
+
+
+@pytest.mark.unit
+def test_terms_for__when_the_rule_keeps_an_aggregate__then_the_first_state_has_two_planes() -> None:
+    manifest = samples.manifest(merge__momentum=0.9)
+    terms = terms_for(OFFER, manifest, make.terms().manifest)
+    check_terms(terms, manifest)
+    assert terms.state_root == zero_state_root(manifests.chunks(manifest), planes=2)

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.cid import Digest
 from ledger.history import build_history
-from ledger.records import BountyId, Event, Lapsed, LapsedClaimed, Phase, Timestamp, Wei
+from ledger.records import BountyId, Event, Lapsed, LapsedClaimed, Phase, Timestamp, UpdateDisqualified, Wei
 from node.journal import MadeUpdate
 from node.loop import Finish
 from node.provider.decisions import (
@@ -28,7 +28,7 @@ from tests import builders as make
 
 pytestmark = pytest.mark.unit
 
-MADE = MadeUpdate(1, Digest(make.word("cid")), make.word("root"), make.word("top"), 5, make.word("base"), "{}")
+MADE = MadeUpdate(1, Digest(make.word("cid")), make.word("root"), make.word("base"), "{}")
 JOINED: list[Event] = [make.posted(), make.joined(make.ALICE, 0), make.opened(1, 3)]
 
 
@@ -80,7 +80,25 @@ def test_decide__when_the_round_is_full__then_it_does_not_train_for_nothing() ->
 
 def test_decide__when_an_older_commitment_is_unopened__then_it_settles_that_first() -> None:
     late = view(Phase.COMMIT, number=2, standing=make.standing(commit_round=1), open_commitment=make.word("c"))
-    assert decide(late) == [Forfeit()]
+    assert decide(replace(late, forfeit_due=True)) == [Forfeit()]
+
+
+def test_decide__when_the_older_commitment_was_interrupted__then_it_is_forgotten() -> None:
+    merged = make.merged(1, 5)
+    events = [
+        *JOINED,
+        make.revealed(make.ALICE, 1, 0, 4),
+        merged,
+        make.opened(2, 5),
+        make.committed(make.ALICE, 2, 6),
+        make.voided(1, 7, 2),
+    ]
+    stale = {"standing": make.standing(commit_round=2), "open_commitment": make.word("c")}
+    assert decide(view(Phase.OPEN_MERGE, events, made=MADE, **stale)) == [], "round 1 is merged again"
+    again = make.merged(1, 8)
+    later = view(Phase.COMMIT, [*events, again, make.opened(3, 8)], number=3, **stale)
+    assert decide(later) == [Train(3, again)]
+    assert decide(replace(later, made=MADE)) == [Commit(MADE)]
 
 
 def test_decide__when_revealing__then_it_opens_its_commitment_once() -> None:
@@ -113,6 +131,19 @@ def test_decide__when_leaving__then_it_waits_for_the_stake_and_takes_it() -> Non
     leaving = view(Phase.COMMIT, standing=make.standing(unlocks_at=Timestamp(1006)))
     assert decide(leaving) == []
     assert decide(replace(leaving, now=Timestamp(1006))) == [WithdrawStake()]
+
+
+def test_decide__when_stakes_are_held__then_it_waits_for_them() -> None:
+    held = view(Phase.COMMIT, standing=make.standing(unlocks_at=Timestamp(1)), held_until=Timestamp(1006))
+    assert decide(held) == []
+    assert decide(replace(held, now=Timestamp(1006))) == [WithdrawStake()]
+
+
+def test_decide__when_its_update_was_disqualified__then_no_lapsed_share_is_claimed() -> None:
+    shown = make.revealed(make.ALICE, 1, 0, 4)
+    fault = UpdateDisqualified(make.at(5), make.BOUNTY, 1, make.ALICE, shown.update_root, make.BOB, Wei(100), Wei(50))
+    events: list[Event] = [*JOINED, shown, fault, Lapsed(make.at(6), BountyId(7), 1, 1, Wei(300))]
+    assert isinstance(decide(view(Phase.ENDED, events, standing=make.standing(stake=Wei(0))))[0], Finish)
 
 
 def test_decide__when_the_last_merge_has_not_vested__then_it_waits() -> None:

@@ -13,7 +13,8 @@ from ledger.commitments import update_tree
 from ledger.content import ContentStore
 from ledger.errors import ContentUnreachable
 from ledger.kubo import IpfsDaemon
-from ledger.records import Reason, Revealed
+from ledger.merge_records import Reason
+from ledger.records import Revealed
 from ledger.unixfs import digest_of
 from node.bounty_files import BountyFiles
 from node.round_updates import check_updates
@@ -37,7 +38,7 @@ def reveal(files: BountyFiles, index: int) -> Revealed:
     tree = update_tree(update_D)
     plain = make.revealed(make.ALICE, 1, index, 5)
     cid = files.store.add(encode_update(update_D))
-    return replace(plain, cid=cid, update_root=tree.root, squared_norm=tree.top.sum)
+    return replace(plain, cid=cid, update_root=tree.root, squared_norm=tree.total)
 
 
 def reasons(files: BountyFiles, reveals: list[Revealed]) -> list[Reason | None]:

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ledger.records import Reason
+from ledger.commitments import CHUNK
+from ledger.merge_records import Reason
 from node.errors import BadStateFile, NonFiniteUpdate, UpdateFault
 from node.manifest_sections import UpdateSection
 from node.state_files import decode_state, encode_state
-from node.updates import LIMIT, decode_update, encode_update, quantise
+from node.updates import LIMIT, decode_update, encode_update, off_grid_chunks, quantise
 
 pytestmark = pytest.mark.unit
 
@@ -146,7 +147,6 @@ HOSTILE_UPDATES = [
     ("last reserved byte", changed(15, b"\x01"), Reason.MALFORMED),
     ("padding", changed(16 + 2 * COORDINATES, b"\x01"), Reason.MALFORMED),
     ("last padding", changed(16 + 2 * 255, b"\x00\x80"), Reason.MALFORMED),
-    ("below the grid", changed(16 + 2 * 100, b"\x00\x80"), Reason.OUT_OF_RANGE),
 ]
 
 
@@ -187,3 +187,11 @@ def test_decode_state__when_the_length_is_wrong__then_it_is_refused(length: int)
     data = (encode_state(np.zeros((1, 256), dtype=np.int32)) + b"\0")[:length]
     with pytest.raises(BadStateFile):
         decode_state(data, 2)
+
+
+def test_off_grid_chunks__then_each_chunk_with_the_unused_integer_is_listed_once() -> None:
+    update_D = np.zeros(1000 * CHUNK, dtype=np.int16)
+    update_D[[0, 1, 127, 700 * CHUNK, 999 * CHUNK + 5]] = -32768
+    update_D[5 * CHUNK] = -32767
+    assert off_grid_chunks(update_D) == (0, 700, 999)
+    assert off_grid_chunks(np.zeros(CHUNK, dtype=np.int16)) == ()
