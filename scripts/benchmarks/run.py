@@ -7,10 +7,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import audit, commit, merge
+from scripts.benchmarks import audit, canary, commit, merge
 from scripts.benchmarks.measure import Figures, console, machine, show
 
-BENCHMARKS: dict[str, Callable[[bool], Figures]] = {"merge": merge.run, "commit": commit.run, "audit": audit.run}
+BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
+    "merge": merge.run,
+    "commit": commit.run,
+    "audit": audit.run,
+    "canary": canary.run,
+}
 
 
 def main() -> None:
