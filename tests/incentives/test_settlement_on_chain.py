@@ -21,6 +21,7 @@ from ledger.erc20 import Token
 from ledger.history import build_history
 from ledger.keccak import Hash32
 from ledger.market import Market, MarketWriter
+from ledger.merge_records import record_hash, record_of
 from ledger.records import Address, BountyId, Event, MergeClaim, Merged, RewardRule, Wei
 from ledger.transactions import Transactor
 from ledger.trees import sum_node
@@ -38,7 +39,7 @@ LIKELY = {
     "deposit_bond": 3,
     "claim": 2,
     "claim_lapsed": 2,
-    "void": 0.1,
+    "void": 0.04,
     "disqualify": 0.02,
     "extend": 0.05,
 }
@@ -198,9 +199,8 @@ class Stage:
         judge, _ = self.market.judges()
         data = self.market.contract.encode_abi(name, [self.bounty, *arguments])
         call = {"from": judge, "to": self.market.address, "data": data, "gas": hex(3_000_000)}
-        receipt = self.chain.ask(
-            lambda: self.chain.web3.eth.get_transaction_receipt(self._ask("eth_sendTransaction", call))
-        )
+        transaction = self._ask("eth_sendTransaction", call)
+        receipt = self.chain.web3.eth.wait_for_transaction_receipt(transaction, timeout=10, poll_latency=0.01)
         assert receipt["status"] == 1, f"{name} was refused"
 
     def _prove(self, name: str, who: Address) -> None:
@@ -290,3 +290,15 @@ def agree(stage: Stage) -> None:
     assert replayed.faults == []
     assert (replayed.owed, replayed.free) == (money.owed, money.free)
     assert replayed.held == stage.mini.balance == stage.token.balance(stage.market.address)
+    assert stage.market.held_until(stage.bounty) == stage.mini.held_until
+    history = build_history(events)
+    for one in history.rounds.values():
+        kept, merged = stage.market.merge(stage.bounty, one.number), one.merged
+        assert (kept is None) == (merged is None)
+        if kept is not None and merged is not None:
+            assert kept.record_hash == merged.record_hash == record_hash(record_of(merged))
+            assert (kept.vests_at, kept.previous, kept.paid) == (merged.vests_at, merged.previous, merged.claim.paid)
+    for member in history.members:
+        assert stage.market.seat(stage.bounty, member.provider) == member.index
+        due = member.provider in stage.mini.people and stage.mini.overdue(member.provider)
+        assert stage.market.is_forfeit_due(stage.bounty, member.provider) == due

@@ -75,7 +75,8 @@ def padded(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, Hash32]
 
 
 def off_grid(forger: Forger, update_D: NDArray[np.int16]) -> tuple[Digest, Hash32]:
-    update_D[0] = -32768
+    update_D[:] = 0
+    update_D[0] = -32768  # its square is all that the bound allows
     return honest(forger, update_D)
 
 

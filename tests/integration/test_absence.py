@@ -78,7 +78,7 @@ def test_provider__when_it_comes_late__then_it_trains_from_the_merged_state_and_
     steps(second, "Join", "Train")
     made = second.observe().made
     assert made is not None
-    assert made.base_state == world.merged(bounty, 1).state_root
+    assert made.base_state == world.merged(bounty, 1).claim.state_root
     world.play(bounty, [first, second, aggregator])
     pot = world.terms(bounty).pot
     second_share = pot - pot // 2

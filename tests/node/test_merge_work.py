@@ -86,6 +86,7 @@ def test_merge__when_all_is_right__then_the_claim_follows_from_the_bytes(files: 
         "bounty": make.BOUNTY,
         "round": 1,
         "metrics": {},
+        "payouts": ["150", "150"],
         "rejections": [],
     }
 
