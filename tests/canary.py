@@ -19,20 +19,22 @@ import torch
 from torch import nn
 
 from incentives.payouts import pay_round
-from ledger.cid import Digest
+from ledger.cid import Digest, to_cid
 from ledger.commitments import payout_root, payout_tree, update_tree
 from ledger.demands import ChunkDemands
 from ledger.history import BountyHistory
 from ledger.keccak import Hash32, keccak
+from ledger.kubo import IpfsDaemon
 from ledger.merge_records import GivenReason, Reason, pack_reasons
 from ledger.proofs import FraudProofs
 from ledger.records import BountyId, MergeClaim, MergeVoided, Wei
+from ledger.unixfs import digest_of
 from node.aggregator.daemon import AggregatorDaemon
 from node.aggregator.merge_work import MadeMerge, MergeWork
-from node.bounty_files import BountyFiles, planes_of
+from node.bounty_files import BountyFiles, planes_of, write_atomically
 from node.challenger.daemon import ChallengerDaemon, ChallengerSetup
 from node.challenger.journal import ChallengeJournal
-from node.clip_files import clip_file_bytes, clip_hashes, decode_clip, encode_clip, pack_scales
+from node.clip_files import Clipping, clip_file_bytes, clip_hashes, decode_clip, encode_clip, pack_scales
 from node.journal import MadeUpdate
 from node.merged_states import MergedState, merge_accepted, parameters_of
 from node.package.export import export_package
@@ -64,11 +66,13 @@ class Kind(StrEnum):
     WEI = "one wei moved between two providers"
     REJECTED = "a good update rejected"
     WITHHELD = "a wrong state behind a file that nobody has"
+    HOARDED = "a wrong state that is shown only on demand"
+    DISTANCE = "a squared distance off by one, shown only on demand"
 
 
 LIES = tuple(kind for kind in Kind if kind != Kind.HONEST)
 
-RULES: dict[Kind, str] = {Kind.SCALE: "centered_clip"}
+RULES: dict[Kind, str] = {Kind.SCALE: "centered_clip", Kind.DISTANCE: "centered_clip"}
 """The merge rule that a kind of lie needs; `mean` for the others."""
 
 
@@ -84,10 +88,17 @@ class Told:
     number: int
     claim: MergeClaim
     rng: np.random.Generator
+    home: Path
 
     def with_state(self, planes_PD: Any) -> MergeClaim:
         state = MergedState(planes_PD)
         return replace(self.claim, state_root=state.root, state_cid=self.work.files.publish(encode_state(planes_PD)))
+
+    def hoard(self, data: bytes) -> Digest:
+        """Keep a file at hand, to answer from it, and publish it nowhere."""
+        digest = digest_of(data)
+        write_atomically(self.home / "cache" / to_cid(digest), data)
+        return digest
 
     def moved(self) -> Any:
         """The honest state, one unit off at one coordinate."""
@@ -114,17 +125,33 @@ def _dropped(told: Told) -> MergeClaim:
     return told.with_state(told.merged_without(int(told.rng.integers(UPDATES))))
 
 
-def _scale(told: Told) -> MergeClaim:
+def _clipping(told: Told) -> Clipping:
+    """The honest clipping."""
     terms, parameters = told.history.posted.terms, parameters_of(told.history.posted.terms)
     pairs = -(-UPDATES // parameters.bucket) * parameters.iterations
     path = told.work.files.file(told.claim.clip_cid, clip_file_bytes(pairs, terms.chunks))
-    clipping = decode_clip(path.read_bytes(), pairs, terms.chunks)
-    scales = list(clipping.scales)
-    scales[int(told.rng.integers(pairs))] -= 1
-    wrong = replace(clipping, scales=tuple(scales))
+    return decode_clip(path.read_bytes(), pairs, terms.chunks)
+
+
+def _with_clipping(told: Told, wrong: Clipping, digest: Digest) -> MergeClaim:
     hashes = clip_hashes(pack_scales(wrong.scales), [tree.root for tree in wrong.trees()])
-    digest = told.work.files.publish(encode_clip(wrong))
     return replace(told.claim, scales_hash=hashes[0], distances_hash=hashes[1], clip_cid=digest)
+
+
+def _scale(told: Told) -> MergeClaim:
+    clipping = _clipping(told)
+    scales = list(clipping.scales)
+    scales[int(told.rng.integers(len(scales)))] -= 1
+    wrong = replace(clipping, scales=tuple(scales))
+    return _with_clipping(told, wrong, told.work.files.publish(encode_clip(wrong)))
+
+
+def _distance(told: Told) -> MergeClaim:
+    clipping = _clipping(told)
+    sums_PC = clipping.distances_PC.copy()
+    sums_PC[int(told.rng.integers(len(sums_PC))), int(told.rng.integers(CHUNKS))] += 1
+    wrong = replace(clipping, distances_PC=sums_PC)
+    return _with_clipping(told, wrong, told.hoard(encode_clip(wrong)))
 
 
 def _wei(told: Told) -> MergeClaim:
@@ -160,6 +187,11 @@ def _withheld(told: Told) -> MergeClaim:
     return replace(told.claim, state_root=state.root, state_cid=Digest(keccak(told.rng.bytes(32))))
 
 
+def _hoarded(told: Told) -> MergeClaim:
+    planes_PD = told.moved()
+    return replace(told.claim, state_root=MergedState(planes_PD).root, state_cid=told.hoard(encode_state(planes_PD)))
+
+
 _TELL: dict[Kind, Callable[[Told], MergeClaim]] = {
     Kind.HONEST: lambda told: told.claim,
     Kind.UNIT: _unit,
@@ -168,14 +200,16 @@ _TELL: dict[Kind, Callable[[Told], MergeClaim]] = {
     Kind.WEI: _wei,
     Kind.REJECTED: _rejected,
     Kind.WITHHELD: _withheld,
+    Kind.HOARDED: _hoarded,
+    Kind.DISTANCE: _distance,
 }
 
 
 class Canary:
     """Stands where an aggregator's `MergeWork` would."""
 
-    def __init__(self, honest: MergeWork, kind: Kind, seed: int) -> None:
-        self.files, self._honest, self._kind = honest.files, honest, kind
+    def __init__(self, honest: MergeWork, kind: Kind, seed: int, home: Path) -> None:
+        self.files, self._honest, self._kind, self._home = honest.files, honest, kind, home
         self._rng = np.random.default_rng(seed)
 
     def prefetch(self, reveals: Any) -> None:
@@ -183,7 +217,8 @@ class Canary:
 
     def merge(self, history: BountyHistory, number: int, seed: Hash32 | None = None) -> MadeMerge:
         made = self._honest.merge(history, number, seed)
-        return replace(made, claim=_TELL[self._kind](Told(self._honest, history, number, made.claim, self._rng)))
+        told = Told(self._honest, history, number, made.claim, self._rng, self._home)
+        return replace(made, claim=_TELL[self._kind](told))
 
 
 # --- the game ---
@@ -208,7 +243,12 @@ class RandomWork:
 
 @dataclass(frozen=True)
 class Game:
-    """How a game went. sentences: what the challenger proved; seconds: from the merge to the verdict."""
+    """How a game went.
+
+    sentences: what the challenger proved.
+    seconds:   from the start of the challenge to its verdict.
+    answered:  demands that the liar answered, each for a fee.
+    """
 
     kind: Kind
     bounty: BountyId
@@ -218,6 +258,7 @@ class Game:
     seconds: float
     gas: int
     merged_again: bool
+    answered: int
 
 
 @dataclass
@@ -247,9 +288,9 @@ def build_packages(folder: Path) -> dict[str, Path]:
     return made
 
 
-def gather_cast(world: World, packages: dict[str, Path]) -> Cast:
-    providers = [world.party(f"provider{number}", tokens=10**24) for number in range(UPDATES)]
-    rich = [world.party(name, tokens=10**24) for name in ("owner", "second", "challenger")]
+def gather_cast(world: World, packages: dict[str, Path], ipfs: IpfsDaemon | None = None) -> Cast:
+    providers = [world.party(f"provider{number}", ipfs, tokens=10**24) for number in range(UPDATES)]
+    rich = [world.party(name, ipfs, tokens=10**24) for name in ("owner", "second", "challenger")]
     return Cast(world, rich[0], providers, rich[1], rich[2], packages)
 
 
@@ -260,17 +301,20 @@ def play(cast: Cast, kind: Kind, seed: int, rule: str = "") -> Game:
     package = cast.packages[rule or RULES.get(kind, "mean")]
     changes = {"rounds": 1, "min_updates": UPDATES, "max_updates": UPDATES}
     bounty = with_package(world, package).post(cast.owner, liar, **changes)
-    work: Any = Canary(world.merge_work(liar, bounty), kind, seed)
-    _merge_once(cast, bounty, world.aggregator(liar, bounty, work), seed)
+    work: Any = Canary(world.merge_work(liar, bounty), kind, seed, liar.home)
+    aggregator = world.aggregator(liar, bounty, work)
+    merge_once(cast, bounty, aggregator, seed)
     watcher, journal = challenger_of(world, cast.challenger, bounty)
     before, started = world.balance(cast.challenger), time.monotonic()
-    gas = challenge(world, watcher, bounty)
+    gas = challenge(world, watcher, bounty, None if kind == Kind.WITHHELD else aggregator)
     seconds = time.monotonic() - started
     voided = next((one for one in world.history(bounty).events if isinstance(one, MergeVoided)), None)
     again = voided is not None and merge_again(cast, bounty)
     journal.close()
     reward = world.balance(cast.challenger) - before
-    return Game(kind, bounty, list(watcher.taken.found), voided, reward, seconds, gas, again)
+    asked = ChunkDemands(world.chain, world.market.judges()[1]).of(bounty)
+    answered = sum(one.answer is not None for one in asked)
+    return Game(kind, bounty, list(watcher.taken.found), voided, reward, seconds, gas, again, answered)
 
 
 def with_package(world: World, package: Path) -> World:
@@ -278,7 +322,7 @@ def with_package(world: World, package: Path) -> World:
     return replace(world, stage=replace(world.stage, package=package))
 
 
-def _merge_once(cast: Cast, bounty: BountyId, aggregator: AggregatorDaemon, seed: int) -> None:
+def merge_once(cast: Cast, bounty: BountyId, aggregator: AggregatorDaemon, seed: int) -> None:
     world = cast.world
     daemons = []
     for number, party in enumerate(cast.providers):
@@ -305,14 +349,19 @@ def challenger_of(world: World, party: Party, bounty: BountyId) -> tuple[Challen
     return ChallengerDaemon(setup), journal
 
 
-def challenge(world: World, watcher: ChallengerDaemon, bounty: BountyId) -> int:
-    """Step a challenger until it has decided; where it waits for answers, their time passes. Gives the gas it took."""
+def challenge(
+    world: World, watcher: ChallengerDaemon, bounty: BountyId, answerer: AggregatorDaemon | None = None
+) -> int:
+    """Step a challenger until it has decided, and the merger where it waits for answers; gives the proof's gas.
+
+    Where nobody answers, the time for that passes.
+    """
     stepped: Any = watcher
-    for _ in range(40):
+    for _ in range(100):
         done = step(stepped)
         if "Finish" in done:
             break
-        if not done:
+        if not done and (answerer is None or "Answer" not in step(answerer)):
             world.travel(world.terms(bounty).answer_seconds + 1)
     else:
         raise AssertionError(f"the challenge of bounty {bounty} does not end")

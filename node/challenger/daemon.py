@@ -174,14 +174,14 @@ class ChallengerDaemon:
         """The case; what was recomputed before an answer came is not recomputed after it."""
         history = self._histories[merged.bounty]
         shown = shown_of(about(self._asked, merged))
-        known = self._case
-        if known is not None and known.ours is not None and key_of(known.merged) == key_of(merged):
+        known = self._case if self._case and key_of(self._case.merged) == key_of(merged) else None
+        if known is not None and known.ours is not None:
             disqualified = frozenset(history.rounds[merged.round].disqualified)
             self._case = replace(known, merged=merged, shown=shown, disqualified=disqualified)
         else:
             seed = self._setup.proofs.seed(merged.bounty, merged.round)
             sources = Sources(self._setup.files, history, self._layout(history), seed)
-            self._case = gather(sources, merged, self._before(history, merged), shown)
+            self._case = gather(sources, merged, self._before(history, merged), shown, known if shown else None)
         return self._case
 
     def _layout(self, history: BountyHistory) -> Layout:

@@ -41,8 +41,13 @@ class Sources:
     seed: Hash32 | None
 
 
-def gather(sources: Sources, merged: Merged, before_PD: NDArray[np.int32], shown: Shown) -> Case:
+def gather(
+    sources: Sources, merged: Merged, before_PD: NDArray[np.int32], shown: Shown, known: Case | None = None
+) -> Case:
     """All that can be known of a merge now.
+
+    known:  the case of the same merge before the last answers came: what was fetched, or could not be, is not fetched
+            again.
 
     Shapes: before_PD (planes, chunks * CHUNK) int32, the state that it builds on.
     Raises: ContentUnreachable: an endpoint that is down is nobody's fault.
@@ -51,8 +56,9 @@ def gather(sources: Sources, merged: Merged, before_PD: NDArray[np.int32], shown
     terms, one = history.posted.terms, history.rounds[merged.round]
 
     def see(revealed: Revealed) -> SeenUpdate:
+        found = _fetched(files, terms, revealed) if known is None else known.updates[revealed.index].committed
         answers = shown.get((ChunkKind.UPDATE, revealed.update_root), {})
-        return SeenUpdate(revealed, _fetched(files, terms, revealed) or assembled(answers, terms.chunks, revealed))
+        return SeenUpdate(revealed, found or assembled(answers, terms.chunks, revealed))
 
     with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
         updates = tuple(pool.map(see, one.reveals[: merged.reveals]))
@@ -65,7 +71,7 @@ def gather(sources: Sources, merged: Merged, before_PD: NDArray[np.int32], shown
         disqualified=frozenset(one.disqualified),
         before_PD=before_PD,
         ours=None,
-        pay=pay_of(history, merged, _or_none(lambda: files.report(merged))),
+        pay=known.pay if known else pay_of(history, merged, _or_none(lambda: files.report(merged))),
         shown=shown,
         undrawn=sources.seed is None and needs_seed(terms),
     )

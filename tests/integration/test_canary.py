@@ -29,6 +29,8 @@ SENTENCES = {
     Kind.WEI: ("payout of member", "follows from the accepted updates"),
     Kind.REJECTED: ("rejected as wrong-norm", "to be accepted"),
     Kind.WITHHELD: ("chunk 0 of the state", "was not shown in time"),
+    Kind.HOARDED: ("coordinate", "follows from the updates"),
+    Kind.DISTANCE: ("distance", "follows from the updates"),
 }
 
 
@@ -42,7 +44,8 @@ def test_challenger__when_a_merge_lies__then_it_falls_and_another_party_merges_t
     assert game.voided is not None
     assert game.voided.prover == cast.challenger.address
     assert (game.voided.bond, game.voided.reward) == (7 * TOKEN, 7 * TOKEN // 2)
-    assert game.reward == 7 * TOKEN // 2
+    assert game.reward == 7 * TOKEN // 2 - game.answered * cast.world.terms(game.bounty).demand_fee
+    assert game.answered == 0 or kind in (Kind.HOARDED, Kind.DISTANCE)
     assert cast.world.market.bond(game.bounty, game.voided.aggregator)[0] == 0
     assert game.merged_again
 
