@@ -1,12 +1,7 @@
-"""A canary: an aggregator that lies in a chosen way, to see that challengers still sing. For tests and benchmarks only.
-
-One game is one bounty of one round: a liar (or an honest party) merges it, a challenger looks, and where the merge
-falls another party merges the round again.
-"""
+"""A canary: an aggregator that lies in a chosen way, to see that challengers still sing. For tests and benchmarks only."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,43 +10,29 @@ from typing import Any
 
 import numpy as np
 import orjson
-import torch
-from torch import nn
 
 from incentives.payouts import pay_round
 from ledger.cid import Digest, to_cid
-from ledger.commitments import payout_root, payout_tree, update_tree
-from ledger.demands import ChunkDemands
+from ledger.commitments import payout_root, payout_tree
 from ledger.history import BountyHistory
 from ledger.keccak import Hash32, keccak
-from ledger.kubo import IpfsDaemon
 from ledger.merge_records import GivenReason, Reason, pack_reasons
-from ledger.proofs import FraudProofs
-from ledger.records import BountyId, MergeClaim, MergeVoided, Wei
+from ledger.records import MergeClaim, Wei
 from ledger.unixfs import digest_of
-from node.aggregator.daemon import AggregatorDaemon
 from node.aggregator.merge_work import MadeMerge, MergeWork
-from node.bounty_files import BountyFiles, planes_of, write_atomically
-from node.challenger.daemon import ChallengerDaemon, ChallengerSetup
-from node.challenger.journal import ChallengeJournal
+from node.bounty_files import planes_of, write_atomically
 from node.clip_files import Clipping, clip_file_bytes, clip_hashes, decode_clip, encode_clip, pack_scales
-from node.journal import MadeUpdate
 from node.merged_states import MergedState, merge_accepted, parameters_of
-from node.package.export import export_package
-from node.provider.daemon import ProviderDaemon
-from node.provider.decisions import Train
 from node.round_updates import check_updates
 from node.state_files import decode_state, encode_state, state_file_bytes
-from node.updates import encode_update
+from node.updates import HEADER
 from node.verification import VerifiedUpdate
-from tests.integration.package import FIELDS
-from tests.integration.world import CLASSES, COLUMNS, Party, World, step, write_data
+from tests.integration.world import CLASSES, COLUMNS
 
 HIDDEN = 80
 COORDINATES = (len(COLUMNS) + 1) * HIDDEN + (HIDDEN + 1) * len(CLASSES)
 CHUNKS = -(-COORDINATES // 128)
 UPDATES = 3
-FETCH_SECONDS = 1.0
 MEAN: dict[str, Any] = {"rule": "mean", "learning_rate": 1.0}
 CLIP: dict[str, Any] = {"rule": "centered_clip", "learning_rate": 1.0, "bucket": 2, "iterations": 2, "radius": 0.02}
 
@@ -68,6 +49,7 @@ class Kind(StrEnum):
     WITHHELD = "a wrong state behind a file that nobody has"
     HOARDED = "a wrong state that is shown only on demand"
     DISTANCE = "a squared distance off by one, shown only on demand"
+    ACCEPTED = "an update accepted that lies about its norm"
 
 
 LIES = tuple(kind for kind in Kind if kind != Kind.HONEST)
@@ -192,6 +174,17 @@ def _hoarded(told: Told) -> MergeClaim:
     return replace(told.claim, state_root=MergedState(planes_PD).root, state_cid=told.hoard(encode_state(planes_PD)))
 
 
+def _accepted(told: Told) -> MergeClaim:
+    """All updates are in the sum, whatever is wrong with them."""
+    terms, reveals = told.history.posted.terms, told.history.rounds[told.number].reveals
+    files = [told.work.files.update(one, terms).read_bytes() for one in reveals]
+    updates = [np.frombuffer(data, dtype="<i2", offset=HEADER.size) for data in files]
+    before_PD = told.work.files.state(None, terms)
+    paid, payouts = pay_round(told.history, told.number, 0)
+    claim = told.with_state(merge_accepted(terms, before_PD, updates, None).planes_PD)
+    return replace(claim, paid=paid, payout_root=payout_root(payout_tree(payouts)), rejected=0, reasons=b"")
+
+
 _TELL: dict[Kind, Callable[[Told], MergeClaim]] = {
     Kind.HONEST: lambda told: told.claim,
     Kind.UNIT: _unit,
@@ -202,6 +195,7 @@ _TELL: dict[Kind, Callable[[Told], MergeClaim]] = {
     Kind.WITHHELD: _withheld,
     Kind.HOARDED: _hoarded,
     Kind.DISTANCE: _distance,
+    Kind.ACCEPTED: _accepted,
 }
 
 
@@ -219,166 +213,3 @@ class Canary:
         made = self._honest.merge(history, number, seed)
         told = Told(self._honest, history, number, made.claim, self._rng, self._home)
         return replace(made, claim=_TELL[self._kind](told))
-
-
-# --- the game ---
-
-
-class RandomWork:
-    """Stands where a provider's `LocalWork` would: an update of noise, without any training."""
-
-    def __init__(self, party: Party, seed: int) -> None:
-        self.store, self._rng = party.store, np.random.default_rng(seed)
-
-    def make_update(self, task: Train) -> MadeUpdate:
-        update_D = np.zeros(CHUNKS * 128, dtype=np.int16)
-        update_D[:COORDINATES] = self._rng.integers(-300, 300, COORDINATES)
-        root = Hash32(update_tree(update_D).root)
-        digest = self.store.add(encode_update(update_D))
-        return MadeUpdate(task.round, digest, root, root, "{}")
-
-    def keep(self, made: MadeUpdate) -> None:
-        pass
-
-
-@dataclass(frozen=True)
-class Game:
-    """How a game went.
-
-    sentences: what the challenger proved.
-    seconds:   from the start of the challenge to its verdict.
-    answered:  demands that the liar answered, each for a fee.
-    """
-
-    kind: Kind
-    bounty: BountyId
-    sentences: list[str]
-    voided: MergeVoided | None
-    reward: int
-    seconds: float
-    gas: int
-    merged_again: bool
-    answered: int
-
-
-@dataclass
-class Cast:
-    """Who plays, in a world of their own; each lie ruins another liar."""
-
-    world: World
-    owner: Party
-    providers: list[Party]
-    second: Party
-    challenger: Party
-    packages: dict[str, Path]
-    games: int = 0
-
-
-def build_packages(folder: Path) -> dict[str, Path]:
-    """A model of several chunks under each rule that is played."""
-    made = {}
-    for merge in (MEAN, CLIP):
-        path = folder / str(merge["rule"])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            module = nn.Sequential(nn.Linear(len(COLUMNS), HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, len(CLASSES)))
-        export_package(module, torch.zeros(2, len(COLUMNS)), path, {**FIELDS, "merge": merge})
-        write_data(path / "holdout.csv", seed=999, rows=6)
-        made[str(merge["rule"])] = path
-    return made
-
-
-def gather_cast(world: World, packages: dict[str, Path], ipfs: IpfsDaemon | None = None) -> Cast:
-    providers = [world.party(f"provider{number}", ipfs, tokens=10**24) for number in range(UPDATES)]
-    rich = [world.party(name, ipfs, tokens=10**24) for name in ("owner", "second", "challenger")]
-    return Cast(world, rich[0], providers, rich[1], rich[2], packages)
-
-
-def play(cast: Cast, kind: Kind, seed: int, rule: str = "") -> Game:
-    """One bounty: merged by a canary, looked at by a challenger, merged again if it fell."""
-    world, cast.games = cast.world, cast.games + 1
-    liar = world.party(f"liar{cast.games}")
-    package = cast.packages[rule or RULES.get(kind, "mean")]
-    changes = {"rounds": 1, "min_updates": UPDATES, "max_updates": UPDATES}
-    bounty = with_package(world, package).post(cast.owner, liar, **changes)
-    work: Any = Canary(world.merge_work(liar, bounty), kind, seed, liar.home)
-    aggregator = world.aggregator(liar, bounty, work)
-    merge_once(cast, bounty, aggregator, seed)
-    watcher, journal = challenger_of(world, cast.challenger, bounty)
-    before, started = world.balance(cast.challenger), time.monotonic()
-    gas = challenge(world, watcher, bounty, None if kind == Kind.WITHHELD else aggregator)
-    seconds = time.monotonic() - started
-    voided = next((one for one in world.history(bounty).events if isinstance(one, MergeVoided)), None)
-    again = voided is not None and merge_again(cast, bounty)
-    journal.close()
-    reward = world.balance(cast.challenger) - before
-    asked = ChunkDemands(world.chain, world.market.judges()[1]).of(bounty)
-    answered = sum(one.answer is not None for one in asked)
-    return Game(kind, bounty, list(watcher.taken.found), voided, reward, seconds, gas, again, answered)
-
-
-def with_package(world: World, package: Path) -> World:
-    """The same world with another package to post."""
-    return replace(world, stage=replace(world.stage, package=package))
-
-
-def merge_once(cast: Cast, bounty: BountyId, aggregator: AggregatorDaemon, seed: int) -> None:
-    world = cast.world
-    daemons = []
-    for number, party in enumerate(cast.providers):
-        daemon = world.provider(party, bounty, number)
-        random: Any = RandomWork(party, seed * UPDATES + number)
-        daemons.append(ProviderDaemon(replace(daemon._setup, work=random)))
-    world.play(bounty, [*daemons, aggregator], until=lambda: bool(world.history(bounty).merged_rounds))
-
-
-def challenger_of(world: World, party: Party, bounty: BountyId) -> tuple[ChallengerDaemon, ChallengeJournal]:
-    """A challenger of one bounty, as the command line puts it together; with little patience for files."""
-    judge, desk = world.market.judges()
-    journal = ChallengeJournal(party.home / "challenges.sqlite", world.market.address)
-    setup = ChallengerSetup(
-        market=world.market,
-        proofs=FraudProofs(world.chain, judge),
-        demands=ChunkDemands(world.chain, desk),
-        files=BountyFiles(party.store, party.home / "cache", FETCH_SECONDS),
-        account=world.account(party),
-        journal=journal,
-        bounties=(bounty,),
-        once=True,
-    )
-    return ChallengerDaemon(setup), journal
-
-
-def challenge(
-    world: World, watcher: ChallengerDaemon, bounty: BountyId, answerer: AggregatorDaemon | None = None
-) -> int:
-    """Step a challenger until it has decided, and the merger where it waits for answers; gives the proof's gas.
-
-    Where nobody answers, the time for that passes.
-    """
-    stepped: Any = watcher
-    for _ in range(100):
-        done = step(stepped)
-        if "Finish" in done:
-            break
-        if not done and (answerer is None or "Answer" not in step(answerer)):
-            world.travel(world.terms(bounty).answer_seconds + 1)
-    else:
-        raise AssertionError(f"the challenge of bounty {bounty} does not end")
-    events = [one for one in world.history(bounty).events if isinstance(one, MergeVoided)]
-    return world.chain.gas_used(events[-1].at.transaction) if events else 0
-
-
-def merge_again(cast: Cast, bounty: BountyId) -> bool:
-    """Another party merges the round that fell; whether a challenger finds nothing wrong with that."""
-    world = cast.world
-    second = world.aggregator(cast.second, bounty)
-    for _ in range(4):
-        if world.history(bounty).merged_rounds:
-            break
-        step(second)
-    watcher, journal = challenger_of(world, cast.challenger, bounty)
-    challenge(world, watcher, bounty)
-    journal.close()
-    merged = world.history(bounty).rounds[1].merged
-    return merged is not None and merged.aggregator == cast.second.address and not watcher.taken.found

@@ -22,7 +22,7 @@ QUICK_GAMES = 10
 
 def run(quick: bool) -> Figures:
     """Lies told and caught, kind by kind, and honest rounds accused (target: all of the first, none of the second)."""
-    from tests import canary
+    from tests import canary, canary_game
     from tests.integration.world import Stage, make_world
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
@@ -30,17 +30,17 @@ def run(quick: bool) -> Figures:
     plan = [canary.LIES[number % len(canary.LIES)] for number in range(games)] + [canary.Kind.HONEST] * games
     with TemporaryDirectory(prefix="fedbounty-canary-") as name:
         folder = Path(name)
-        packages = canary.build_packages(folder / "packages")
+        packages = canary_game.build_packages(folder / "packages")
         settings = DevnetSettings(block_seconds=1, eager=True)
         with start_devnet(folder / "devnet", settings) as devnet, start_ipfs(folder / "ipfs") as ipfs:
             chain = connect(devnet.rpc_url, devnet.chain_id)
             deployer = Transactor(chain, devnet.keys[0], folder / "deployer")
             world = make_world(Stage(chain, deployer, ipfs, packages["mean"]), folder / "world")
-            cast = canary.gather_cast(world, packages)
+            cast = canary_game.gather_cast(world, packages)
             played = defaultdict(list)
             for seed, kind in enumerate(plan):
                 rule = ("mean", "centered_clip")[seed % 2] if kind == canary.Kind.HONEST else ""
-                played[kind].append(canary.play(cast, kind, seed, rule))
+                played[kind].append(canary_game.play(cast, kind, seed, rule))
                 console.print(f"[dim]{seed + 1}/{len(plan)} {kind}[/dim]", end="\r")
             world.close()
             deployer.close()

@@ -12,19 +12,8 @@ from ledger.kubo import IpfsDaemon, start_ipfs
 from ledger.records import MergeVoided
 from node.challenger.journal import RIGHT
 from node.posting import publish_package, read_package
-from tests.canary import (
-    CHUNKS,
-    UPDATES,
-    Canary,
-    Kind,
-    build_packages,
-    challenge,
-    challenger_of,
-    gather_cast,
-    merge_once,
-    play,
-    with_package,
-)
+from tests.canary import CHUNKS, UPDATES, Canary, Kind
+from tests.canary_game import build_packages, challenge, challenger_of, gather_cast, merge_once, play, with_package
 from tests.integration.commands import fedbounty
 from tests.integration.world import TOKEN, World
 
