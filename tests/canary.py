@@ -1,4 +1,4 @@
-"""A canary: an aggregator that lies in a chosen way, to see that challengers still sing. For tests and benchmarks only."""
+"""A canary: an aggregator that lies in a chosen way. For tests and benchmarks only."""
 
 from __future__ import annotations
 
@@ -212,4 +212,8 @@ class Canary:
     def merge(self, history: BountyHistory, number: int, seed: Hash32 | None = None) -> MadeMerge:
         made = self._honest.merge(history, number, seed)
         told = Told(self._honest, history, number, made.claim, self._rng, self._home)
-        return replace(made, claim=_TELL[self._kind](told))
+        return replace(made, claim=self.tell(told))
+
+    def tell(self, told: Told) -> MergeClaim:
+        """What is posted instead of the honest claim."""
+        return _TELL[self._kind](told)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ledger.keccak import Hash32
 from ledger.records import Terms
 from node.challenger.evidence import Ours
+from node.merge_arithmetic import bucket_order
 from node.merged_states import merge_accepted, needs_seed, parameters_of
-from node.merging import bucket_order
 
 __all__ = ["needs_seed", "recompute"]
 
