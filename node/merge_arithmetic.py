@@ -18,7 +18,7 @@ GUARD = 256
 RATE_BITS = 16
 """Rates and clipping scales count in units of 2**-16."""
 
-ONE = 2**RATE_BITS
+ONE = 1 << RATE_BITS
 """A learning rate, or a scale, of 1."""
 
 STATE_MIN, STATE_MAX = -(2**31), 2**31 - 1
