@@ -37,6 +37,11 @@ log = structlog.get_logger()
 MOST_DEMANDS = 64
 """Enough to close in on a wrong leaf in every tree of a merge."""
 
+GRACE_PART = 4
+
+LARGEST_UNASKED = 2**17
+"""Chunks of a model that is followed without being named: 16 million coordinates. Anyone can post a larger one."""
+
 LATER_SECONDS = 60
 """After so long, what could not be had is asked for again."""
 
@@ -46,7 +51,8 @@ class ChallengerSetup:
     """What a challenger works with.
 
     bounties:       to follow; empty for all of the market.
-    grace_seconds:  how long after a merge its files may be missing before chunks are demanded, which costs a fee.
+    grace_seconds:  how long after a merge its files may be missing before chunks are demanded, which costs a fee; at
+                    most a quarter of the time to challenge it.
     most_demands:   about one merge: whoever withholds and answers earns a fee each time.
     once:           end when all that can still be challenged is decided.
     """
@@ -82,6 +88,7 @@ class ChallengerDaemon:
         self._now = 0
         self._histories: dict[BountyId, BountyHistory] = {}
         self._over: set[BountyId] = set()
+        self._known = 0
         self._layouts: dict[BountyId, Layout] = {}
         self._asked: tuple[Demand, ...] = ()
         self._case: Case | None = None
@@ -131,9 +138,15 @@ class ChallengerDaemon:
 
     def _bounties(self, block: Block) -> list[BountyId]:
         """Those to follow; one that is over and vested can't be challenged any more."""
+        market = self._setup.market
         named = self._setup.bounties
-        count = 0 if named else self._setup.market.bounty_count(block)
-        return [one for one in named or map(BountyId, range(1, count + 1)) if one not in self._over]
+        for number in () if named else range(self._known + 1, market.bounty_count(block) + 1):
+            bounty, self._known = BountyId(number), number
+            chunks = market.terms(bounty, block).chunks
+            if chunks > LARGEST_UNASKED:
+                self._over.add(bounty)
+                log.warning("too_large", bounty=bounty, chunks=chunks)
+        return [one for one in named or map(BountyId, range(1, self._known + 1)) if one not in self._over]
 
     def _history(self, bounty: BountyId, block: Block) -> BountyHistory:
         market = self._setup.market
@@ -227,7 +240,8 @@ class ChallengerDaemon:
     def _demand(self, case: Case, fault: Withheld) -> None:
         """Demand a chunk, unless somebody has; files that are only late are waited for first."""
         merged, terms = case.merged, case.terms
-        since = merged.merged_at + self._setup.grace_seconds
+        window = merged.vests_at - merged.merged_at
+        since = merged.merged_at + min(self._setup.grace_seconds, window // GRACE_PART)
         if self._now < since:
             self._later[key_of(merged)] = min(since, self._now + LATER_SECONDS)
             log.info("not_yet", sentence=str(fault), seconds=since - self._now)

@@ -24,7 +24,10 @@ def watch(
     bounties: BountiesArgument = None,
     grace: Annotated[
         int,
-        typer.Option(min=0, help="Seconds after a merge before missing files are demanded on chain, for a fee."),
+        typer.Option(
+            min=0,
+            help="Seconds until missing files are demanded on chain, for a fee; a quarter of the challenge time at most.",
+        ),
     ] = DEFAULT_GRACE,
 ) -> None:
     """Recompute every new merge, and take the bond of whoever posted a wrong one.
@@ -35,6 +38,8 @@ def watch(
     What a merge commits to and nobody serves is demanded on chain, chunk by chunk, until it is answered or the time
     for that is over, which voids the merge too. A demand costs the bounty's demand fee: it goes to whoever answers, and
     comes back from who does not.
+
+    Without numbers, models of more than 16 million coordinates are left out: name such a bounty to follow it.
 
     Needs a key with ether for gas, and tokens for demands. Stop it at any moment and run the same command again:
     what was checked is in a journal, the rest is on chain. `fedbounty --log-json watch` logs for programs.
