@@ -3,7 +3,21 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Bond, BountyId, Clock, Live, Merge, MergeClaim, Phase, Provider, Reveal, Status, Terms} from "./Types.sol";
+import {
+    Bond,
+    BountyId,
+    Clock,
+    Live,
+    Merge,
+    MergeClaim,
+    MergeRecord,
+    Phase,
+    Provider,
+    Reveal,
+    Status,
+    Terms
+} from "./Types.sol";
+import {IFraudProofs} from "./interfaces/IFraudProofs.sol";
 import {ITrainingMarket} from "./interfaces/ITrainingMarket.sol";
 import {Bounty, BountyLib, Seat} from "./libraries/BountyLib.sol";
 import {ChunkTreeLib} from "./libraries/ChunkTreeLib.sol";
@@ -11,7 +25,8 @@ import {ClockLib} from "./libraries/ClockLib.sol";
 import {ErrorsLib} from "./libraries/ErrorsLib.sol";
 import {EventsLib} from "./libraries/EventsLib.sol";
 import {MergeLib} from "./libraries/MergeLib.sol";
-import {SumTreeLib} from "./libraries/SumTreeLib.sol";
+import {ProofLib} from "./libraries/ProofLib.sol";
+import {SumNode, SumTreeLib} from "./libraries/SumTreeLib.sol";
 import {TermsLib} from "./libraries/TermsLib.sol";
 
 /// @title TrainingMarket
@@ -35,6 +50,8 @@ import {TermsLib} from "./libraries/TermsLib.sol";
 contract TrainingMarket is ITrainingMarket {
     using BountyLib for Bounty;
     using BountyLib for Seat;
+    using ProofLib for Bounty;
+    using MergeLib for MergeRecord;
     using ClockLib for Live;
     using ClockLib for Terms;
     using TermsLib for Terms;
@@ -43,15 +60,26 @@ contract TrainingMarket is ITrainingMarket {
     uint256 private constant LONGEST_MULTIADDR = 256;
 
     /// @inheritdoc ITrainingMarket
+    address public immutable proofs;
+
+    /// @inheritdoc ITrainingMarket
+    address public immutable demands;
+
+    /// @inheritdoc ITrainingMarket
     uint256 public bountyCount;
 
     mapping(BountyId id => Bounty) private _bounties;
+
+    /// @dev The three contracts name each other for ever: each is deployed with the addresses that the others will have.
+    constructor(address newProofs, address newDemands) {
+        (proofs, demands) = (newProofs, newDemands);
+    }
 
     // --- owner ---
 
     /// @inheritdoc ITrainingMarket
     function post(Terms calldata newTerms) external returns (BountyId id) {
-        TermsLib.validate(newTerms);
+        IFraudProofs(proofs).checkTerms(newTerms);
 
         id = BountyId.wrap(++bountyCount);
         Bounty storage bounty = _bounties[id];
@@ -140,7 +168,7 @@ contract TrainingMarket is ITrainingMarket {
         uint32 unlocksAt = bounty.stakeFreeAt(live, msg.sender);
         require(block.timestamp >= unlocksAt, ErrorsLib.StakeLocked(unlocksAt));
 
-        if (seat.isForfeitDue(live)) bounty.forfeitStake(id, live, msg.sender);
+        if (bounty.isForfeitDue(live, msg.sender)) bounty.forfeitStake(id, live, msg.sender);
         if (seat.standing.unlocksAt == 0) live.members -= 1;
         bounty.live = live;
         uint96 amount = seat.standing.stake;
@@ -163,7 +191,7 @@ contract TrainingMarket is ITrainingMarket {
         require(bytes31(commitment) > BountyLib.OPENED, ErrorsLib.ReservedCommitment());
         if (seat.isCommitted()) {
             require(standing.commitRound != round, ErrorsLib.AlreadyCommitted());
-            revert ErrorsLib.UnopenedCommitment(standing.commitRound);
+            require(bounty.interrupted[standing.commitRound], ErrorsLib.UnopenedCommitment(standing.commitRound));
         }
 
         seat.commitment = bytes31(commitment);
@@ -176,13 +204,11 @@ contract TrainingMarket is ITrainingMarket {
     }
 
     /// @inheritdoc ITrainingMarket
-    function reveal(BountyId id, uint16 round, bytes32 cid, bytes32 treeTop, uint64 squaredNorm, bytes32 salt)
-        external
-    {
+    function reveal(BountyId id, uint16 round, bytes32 cid, bytes32 updateRoot, bytes32 salt) external {
         (Bounty storage bounty, Live memory live) = _settled(id);
         Seat storage seat = bounty.seats[msg.sender];
         (bytes31 commitment, uint8 weight) = (seat.commitment, seat.weight);
-        bytes32 updateRoot = SumTreeLib.seal(treeTop, squaredNorm);
+        uint64 squaredNorm = SumTreeLib.sumOf(SumNode.wrap(updateRoot));
         Reveal storage slot = bounty.reveals[round][updateRoot];
         _requireRound(live, round);
         _requirePhase(bounty, live, Phase.Reveal);
@@ -198,7 +224,7 @@ contract TrainingMarket is ITrainingMarket {
         require(earlier == address(0), ErrorsLib.DuplicateUpdate(earlier));
 
         uint16 index = live.reveals;
-        (slot.provider, slot.squaredNorm, slot.index, slot.weight) = (msg.sender, squaredNorm, index, weight);
+        (slot.provider, slot.index, slot.weight) = (msg.sender, index, weight);
         (seat.commitment, seat.weight) = (BountyLib.OPENED, 0);
         live.countReveal(BountyLib.time());
         bounty.live = live;
@@ -209,7 +235,7 @@ contract TrainingMarket is ITrainingMarket {
     /// @inheritdoc ITrainingMarket
     function forfeit(BountyId id, address account) external {
         (Bounty storage bounty, Live memory live) = _settled(id);
-        require(bounty.seats[account].isForfeitDue(live), ErrorsLib.NothingToForfeit());
+        require(bounty.isForfeitDue(live, account), ErrorsLib.NothingToForfeit());
 
         bounty.forfeitStake(id, live, account);
         bounty.live = live;
@@ -262,19 +288,57 @@ contract TrainingMarket is ITrainingMarket {
             ErrorsLib.NotAggregator(bounty.terms.aggregator)
         );
         require(bond.amount != 0, ErrorsLib.NotBonded(bounty.terms.bond));
-        MergeLib.validate(newMerge, live.reveals, bounty.terms.share(round));
+        MergeLib.validate(newMerge, live.reveals, bounty.terms.share(round), bounty.memberCount);
 
+        // a merge never vests before the one that it builds on
         uint32 vestsAt = BountyLib.time() + bounty.terms.challengeSeconds;
-        bytes32 record = MergeLib.recordHash(newMerge, msg.sender, bounty.mergedRound, live.reveals, bounty.memberCount);
-        bounty.merges[round] = Merge(bytes28(newMerge.payoutRoot), vestsAt, record);
+        if (vestsAt < bounty.lastVestsAt) vestsAt = bounty.lastVestsAt;
+        bytes28 record = MergeLib.recordOf(newMerge).hash();
+        bounty.merges[round] = Merge(
+            bytes28(newMerge.payoutRoot), vestsAt, record, live.reveals, bounty.mergedRound, msg.sender, newMerge.paid
+        );
         bond.lockedUntil = vestsAt;
         bounty.allocate(newMerge.paid);
 
+        emit EventsLib.Merged(
+            id, round, msg.sender, newMerge, live.reveals, bounty.mergedRound, BountyLib.time(), vestsAt, record
+        );
+
         (bounty.mergedRound, bounty.lastVestsAt) = (round, vestsAt);
-        _emitMerged(id, bounty, live, newMerge, vestsAt, record);
         live.next(bounty.terms, BountyLib.time());
         BountyLib.announce(id, live);
         bounty.live = live;
+    }
+
+    // --- proofs ---
+
+    /// @inheritdoc ITrainingMarket
+    function voidMerge(BountyId id, uint16 round, address prover) external {
+        _requireJudge();
+        (Bounty storage bounty, Live memory live) = _settled(id);
+
+        uint96 reward = bounty.voidMerge(id, live, round, prover);
+        bounty.live = live;
+
+        if (reward != 0) bounty.token.safeTransfer(prover, reward);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function disqualify(BountyId id, uint16 round, bytes32 updateRoot, address prover) external {
+        _requireJudge();
+        (Bounty storage bounty, Live memory live) = _settled(id);
+
+        uint96 reward = bounty.disqualify(id, live, round, updateRoot, prover);
+        bounty.live = live;
+
+        if (reward != 0) bounty.token.safeTransfer(prover, reward);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function extend(BountyId id, uint16 round, uint32 until) external {
+        _requireJudge();
+        (Bounty storage bounty,) = _settled(id);
+        bounty.extend(id, round, until);
     }
 
     // --- money out ---
@@ -290,13 +354,18 @@ contract TrainingMarket is ITrainingMarket {
         require(commitRound != 0, ErrorsLib.NotMember());
         require(block.timestamp >= vestsAt, ErrorsLib.NotVested(vestsAt));
         bytes32 root = ChunkTreeLib.climb(ChunkTreeLib.payoutLeaf(index, msg.sender, cumulative), index, proof);
-        require(bytes28(root) == payoutRoot, ErrorsLib.WrongProof());
+        require(bytes28(ChunkTreeLib.sealRoot(root, proof.length)) == payoutRoot, ErrorsLib.WrongProof());
         require(cumulative > claimed, ErrorsLib.NothingToClaim(claimed));
-        uint96 amount = cumulative - claimed;
+        uint96 amount;
+        unchecked {
+            amount = cumulative - claimed;
+        }
         require(amount <= owed, ErrorsLib.NotOwed(owed));
 
         standing.claimed = cumulative;
-        bounty.owed = owed - amount;
+        unchecked {
+            bounty.owed = owed - amount;
+        }
 
         emit EventsLib.Claimed(id, msg.sender, amount);
 
@@ -382,6 +451,12 @@ contract TrainingMarket is ITrainingMarket {
     }
 
     /// @inheritdoc ITrainingMarket
+    function seatOf(BountyId id, address account) external view returns (bool joined, uint16 index) {
+        Seat storage seat = _bounties[id].seats[account];
+        return (seat.commitment != 0, seat.standing.index);
+    }
+
+    /// @inheritdoc ITrainingMarket
     function revealOf(BountyId id, uint16 round, bytes32 updateRoot) external view returns (Reveal memory) {
         return _bounties[id].reveals[round][updateRoot];
     }
@@ -415,6 +490,10 @@ contract TrainingMarket is ITrainingMarket {
 
     // --- checks ---
 
+    function _requireJudge() private view {
+        require(msg.sender == proofs || msg.sender == demands, ErrorsLib.NotJudge());
+    }
+
     function _requirePhase(Bounty storage bounty, Live memory live, Phase wanted) private view {
         Phase phase = live.phase(bounty.terms, block.timestamp);
         require(phase == wanted, ErrorsLib.WrongPhase(phase));
@@ -429,31 +508,5 @@ contract TrainingMarket is ITrainingMarket {
 
     function _requireRound(Live memory live, uint16 round) private pure {
         require(live.round == round, ErrorsLib.WrongRound(live.round));
-    }
-
-    function _emitMerged(
-        BountyId id,
-        Bounty storage bounty,
-        Live memory live,
-        MergeClaim calldata newMerge,
-        uint32 vestsAt,
-        bytes32 record
-    ) private {
-        emit EventsLib.Merged(
-            id,
-            live.round,
-            msg.sender,
-            newMerge.stateRoot,
-            newMerge.stateCid,
-            newMerge.reportCid,
-            newMerge.payoutRoot,
-            newMerge.paid,
-            newMerge.rejected,
-            newMerge.reasons,
-            live.reveals,
-            bounty.memberCount,
-            vestsAt,
-            record
-        );
     }
 }

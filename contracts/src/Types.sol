@@ -8,7 +8,10 @@ type BountyId is uint256;
 
 /// @notice How accepted updates become one aggregate. New rules are appended, never renumbered.
 enum MergeRule {
-    Mean
+    Mean,
+    TrimmedMean,
+    Median,
+    CenteredClip
 }
 
 /// @notice How a round's share is divided among accepted updates. New rules are appended, never renumbered.
@@ -62,7 +65,10 @@ struct Terms {
     uint24 challengeSeconds; // a merge's payouts vest this long after it
     uint8 patience; // commit windows to wait for the quorum before the bounty expires, 1 ..
     uint32 chunks; // chunks of 128 coordinates in the model, 1 ..
-    // slots 4 ..
+    // slot 4
+    uint96 demandFee; // what it costs to demand a chunk, paid to whoever answers, > 0
+    uint24 answerSeconds; // how long a demanded chunk may stay away, > 0
+    // slots 5 ..
     bytes32 manifest; // sha2-256 digest of the manifest's CIDv0
     bytes32 stateRoot; // chunk-tree root of the initial state (all zeros)
     bytes32 mergeParameters; // rule-specific, packed; see docs/PROTOCOL.md
@@ -79,6 +85,7 @@ struct Live {
     uint16 commits;
     uint16 reveals;
     uint64 squaredNormBound; // of the terms, again: a reveal then reads no terms
+    uint16 lastRound; // while a voided round is merged again: the latest round that was opened; else 0
 }
 
 /// @notice What only a transaction can change; time moves a bounty within `Running` and to `Ended`.
@@ -107,17 +114,41 @@ struct MergeClaim {
     bytes32 stateRoot; // chunk-tree root of the new state
     bytes32 stateCid; // sha2-256 digest of the state file's CIDv0
     bytes32 reportCid; // sha2-256 digest of the merge report's CIDv0: metrics, untrusted
-    bytes32 payoutRoot; // chunk-tree root of cumulative payouts, one leaf a member
+    bytes32 payoutRoot; // sealed chunk-tree root of cumulative payouts, a leaf a member
     uint96 paid; // what this round adds to the payouts, <= the round's share
+    uint16 payoutLeaves; // the payout tree's leaves: the first so many members, <= those that ever joined
     uint256 rejected; // bit i set: the update with reveal index i is rejected
-    bytes reasons; // one reason code (1 ..) a rejected update, by rising index
+    bytes reasons; // 4 bytes a rejected update, by rising index: the code, and the faulty chunk as a uint24
+    bytes32 scalesHash; // keccak of the clipping scales; 0 for a rule that has none
+    bytes32 distancesHash; // keccak of the distance trees' roots; 0 likewise
+    bytes32 clipCid; // sha2-256 digest of the clip file's CIDv0; 0 likewise
 }
 
-/// @notice What the chain keeps of a round's merge. Two slots, of which a claim reads the first.
+/// @notice What a merge's record hash binds, apart from what is stored beside it.
+struct MergeRecord {
+    uint32 mergedAt; // so that a merge that was voided and one that replaces it never have one hash
+    bytes32 stateRoot;
+    bytes32 stateCid;
+    bytes32 reportCid;
+    uint16 payoutLeaves;
+    uint256 rejected;
+    bytes32 reasonsHash; // keccak of the claim's reasons
+    bytes32 scalesHash;
+    bytes32 distancesHash;
+    bytes32 clipCid;
+}
+
+/// @notice What the chain keeps of a round's merge. Three slots, of which a claim reads the first.
 struct Merge {
     bytes28 payoutRoot; // shortened: 112 bits against collisions; 0: no merge
     uint32 vestsAt; // when its payouts can be claimed
-    bytes32 recordHash; // everything else, as emitted
+    // slot 1
+    bytes28 recordHash; // of its `MergeRecord`, shortened likewise
+    uint16 reveals; // updates that were revealed
+    uint16 previous; // the round whose merge it builds on, 0 for the initial state
+    // slot 2
+    address aggregator; // whose bond answers for it
+    uint96 paid; // what it added to the payouts
 }
 
 /// @notice A provider's standing in one bounty. One slot.
@@ -132,10 +163,10 @@ struct Provider {
 /// @notice A revealed update. One slot.
 struct Reveal {
     address provider; // 0: no such update in the round
-    uint64 squaredNorm;
     uint16 index; // order of revealing in the round, from 0
     uint8 weight; // reward weight; 1 under `Equal`
     bool compensated; // its share of a lapsed round was taken
+    bool disqualified; // proven faulty: no merge may accept it
 }
 
 /// @notice What a party that may merge has locked. One slot.

@@ -101,9 +101,9 @@ contract GasTest is MarketTest {
     }
 
     function _rejections(uint256 count) private pure returns (bytes memory reasons, uint256 rejected) {
-        reasons = new bytes(count);
+        reasons = new bytes(4 * count);
         for (uint256 k = 0; k < count; ++k) {
-            reasons[k] = 0x04;
+            (reasons[4 * k], reasons[4 * k + 3]) = (0x05, 0x11);
             rejected |= 1 << k;
         }
     }

@@ -358,7 +358,7 @@ contract ReenteringTokenTest is LifeTest {
             _inner.push(abi.encodeCall(ITrainingMarket.leave, (bounty)));
             _inner.push(abi.encodeCall(ITrainingMarket.withdrawStake, (bounty)));
             _inner.push(abi.encodeCall(ITrainingMarket.commit, (bounty, round, keccak256("update"))));
-            _inner.push(abi.encodeCall(ITrainingMarket.reveal, (bounty, round, "", "", 0, "")));
+            _inner.push(abi.encodeCall(ITrainingMarket.reveal, (bounty, round, "", "", "")));
             _inner.push(abi.encodeCall(ITrainingMarket.forfeit, (bounty, _provider(1))));
             _inner.push(abi.encodeCall(ITrainingMarket.depositBond, (bounty)));
             _inner.push(abi.encodeCall(ITrainingMarket.withdrawBond, (bounty)));

@@ -6,10 +6,10 @@ import {DevToken} from "../src/DevToken.sol";
 import {TrainingMarket} from "../src/TrainingMarket.sol";
 import {BountyId, Clock, MergeRule, Phase, PrivacyMode, Provider, RewardRule, Terms} from "../src/Types.sol";
 import {Handler} from "./support/Handler.sol";
-import {Test} from "./support/Test.sol";
+import {Markets} from "./support/Markets.sol";
 
 /// @notice The invariants that contracts/README.md numbers. I5, I6 are checked by the handler at every action.
-contract InvariantsTest is Test {
+contract InvariantsTest is Markets {
     Handler private _handler;
     TrainingMarket private _market;
     DevToken private _token;
@@ -17,7 +17,7 @@ contract InvariantsTest is Test {
 
     function setUp() public {
         vm.warp(1_750_000_000);
-        (_market, _token) = (new TrainingMarket(), new DevToken());
+        (_market, _token) = (_newMarket(), new DevToken());
         Terms memory equal = _terms();
         Terms memory weighted = _terms();
         (weighted.rewardRule, weighted.maxWeight) = (RewardRule.Stake, 5);
@@ -48,6 +48,8 @@ contract InvariantsTest is Test {
             challengeSeconds: 70,
             patience: 3,
             chunks: 8,
+            demandFee: 1,
+            answerSeconds: 20,
             manifest: "manifest",
             stateRoot: "state",
             mergeParameters: bytes32(uint256(65_536))

@@ -107,7 +107,7 @@ contract JoiningTest is MarketTest {
         (rules.rewardRule, rules.maxWeight) = (RewardRule.Stake, 255);
         (rules.forfeit, rules.bond) = (rules.stake, type(uint96).max - rules.pot);
         (rules.patience, rules.commitSeconds) = (1, type(uint24).max);
-        (rules.openMergeSeconds, rules.challengeSeconds) = (0, 0);
+        (rules.openMergeSeconds, rules.challengeSeconds) = (0, 1);
         rules.mergeParameters = bytes32(uint256(type(uint32).max));
         _post();
     }

@@ -15,24 +15,9 @@ contract MergingTest is MarketTest {
         _updates(2);
         _setEqualPayouts(2, _share(1) / 2);
         MergeClaim memory newMerge = _claimOf(_share(1) / 2 * 2, 0, "");
-        bytes32 record = _recordHash(aggregator, newMerge);
+        bytes28 record = _recordHash(newMerge);
         vm.expectEmit(address(market));
-        emit EventsLib.Merged(
-            id,
-            1,
-            aggregator,
-            newMerge.stateRoot,
-            newMerge.stateCid,
-            newMerge.reportCid,
-            newMerge.payoutRoot,
-            newMerge.paid,
-            0,
-            "",
-            2,
-            2,
-            _now() + 100,
-            record
-        );
+        emit EventsLib.Merged(id, 1, aggregator, newMerge, 2, 0, _now(), _now() + 100, record);
         vm.expectEmit(address(market));
         emit EventsLib.RoundOpened(id, 2, _now());
         _merge(aggregator, newMerge);
@@ -40,7 +25,10 @@ contract MergingTest is MarketTest {
         _assertPhase(Phase.Commit, 2);
         _assertMoney(newMerge.paid, rules.pot - newMerge.paid);
         assertEq(market.mergeOf(id, 1).vestsAt, _now() + 100, "vests");
-        assertEq(market.mergeOf(id, 1).recordHash, record, "record");
+        assertEq(bytes32(market.mergeOf(id, 1).recordHash), bytes32(record), "record");
+        assertEq(market.mergeOf(id, 1).aggregator, aggregator, "who answers for it");
+        assertEq(market.mergeOf(id, 1).reveals, 2, "reveals");
+        assertEq(market.mergeOf(id, 1).paid, newMerge.paid, "paid");
         assertEq(bytes32(market.mergeOf(id, 1).payoutRoot), newMerge.payoutRoot >> 32 << 32, "payout root");
     }
 
@@ -55,9 +43,9 @@ contract MergingTest is MarketTest {
         _forfeit(0);
         _forfeit(1);
         _updates(2);
-        assertEq(_mergedRound(), 1, "previous");
         _merge(aggregator, 0);
-        assertEq(market.mergeOf(id, 3).recordHash, recordHash, "record");
+        assertEq(market.mergeOf(id, 3).previous, 1, "previous");
+        assertEq(bytes32(market.mergeOf(id, 3).recordHash), bytes32(recordHash), "record");
     }
 
     function test_merge__ofTheLastRound__ends() public {
@@ -137,25 +125,26 @@ contract MergingTest is MarketTest {
         _open(5);
         _updates(5);
         bitmap = bound(bitmap, 0, 63);
-        bytes memory reasons = _reasons(bound(count, 0, 6));
+        bytes memory reasons = _reasons(bound(count, 0, 24));
         uint256 rejections = 0;
         for (uint256 k = 0; k < 6; ++k) {
             rejections += bitmap >> k & 1;
         }
         if (bitmap >= 32) {
             _refused(abi.encodeWithSelector(ErrorsLib.RejectedOutOfRange.selector, 5));
-        } else if (reasons.length != rejections) {
+        } else if (reasons.length != 4 * rejections) {
             _refused(abi.encodeWithSelector(ErrorsLib.ReasonsMismatch.selector, rejections, reasons.length));
         }
         _merge(aggregator, _claimOf(0, bitmap, reasons));
     }
 
-    function test_merge__withAnEmptyReason__isRefused() public {
+    function testFuzz_merge__withPayoutLeavesForMoreThanEverJoined__isRefused(uint16 payoutLeaves) public {
         _open(3);
         _updates(3);
-        _refused(ErrorsLib.EmptyReason.selector);
-        _merge(aggregator, _claimOf(0, 5, hex"0100"));
-        _merge(aggregator, _claimOf(0, 5, hex"01ff"));
+        MergeClaim memory newMerge = _claimOf(0, 0, "");
+        newMerge.payoutLeaves = payoutLeaves;
+        if (payoutLeaves > 3) _refused(abi.encodeWithSelector(ErrorsLib.PayoutLeavesOutOfRange.selector, 3));
+        _merge(aggregator, newMerge);
     }
 
     function testFuzz_merge__thatPaysMoreThanTheShare__isRefused(uint96 excess) public {
@@ -171,8 +160,8 @@ contract MergingTest is MarketTest {
         _open(2);
         _updates(2);
         _refused(abi.encodeWithSelector(ErrorsLib.PaidOverShare.selector, 0));
-        _merge(aggregator, _claimOf(1, 3, hex"0101"));
-        _merge(aggregator, _claimOf(0, 3, hex"0101"));
+        _merge(aggregator, _claimOf(1, 3, _reasons(8)));
+        _merge(aggregator, _claimOf(0, 3, _reasons(8)));
     }
 
     // --- claim ---

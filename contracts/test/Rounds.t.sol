@@ -4,7 +4,6 @@ pragma solidity 0.8.37;
 import {Phase, RewardRule} from "../src/Types.sol";
 import {ErrorsLib} from "../src/libraries/ErrorsLib.sol";
 import {EventsLib} from "../src/libraries/EventsLib.sol";
-import {SumTreeLib} from "../src/libraries/SumTreeLib.sol";
 import {MarketTest} from "./support/MarketTest.sol";
 
 /// @notice Committing, revealing, the phases that follow, and what an unopened commitment costs.
@@ -128,7 +127,6 @@ contract RoundsTest is MarketTest {
         _reveal(1);
 
         assertEq(market.revealOf(id, 1, _updateRoot(1, 1)).provider, _provider(1), "provider");
-        assertEq(market.revealOf(id, 1, _updateRoot(1, 1)).squaredNorm, NORM, "norm");
         assertEq(market.commitmentOf(id, _provider(1)), 0, "opened");
         assertEq(_clock().reveals, 1, "reveals");
         _reveal(0);
@@ -172,26 +170,25 @@ contract RoundsTest is MarketTest {
         assertEq(_round(), 2, "round");
     }
 
-    function testFuzz_reveal__ofAnythingElseThanWasCommitted__isRefused(
-        bytes32 treeTop,
-        uint64 squaredNorm,
-        bytes32 salt
-    ) public {
-        vm.assume(treeTop != _treeTop(0, 1) && salt != _salt(0, 1));
+    function testFuzz_reveal__ofAnythingElseThanWasCommitted__isRefused(bytes24 hash, uint64 squaredNorm, bytes32 salt)
+        public
+    {
+        bytes32 other = _rootOf(hash, NORM);
+        vm.assume(other != _updateRoot(0, 1) && salt != _salt(0, 1));
         squaredNorm = uint64(bound(squaredNorm, NORM + 1, rules.squaredNormBound));
         _open(2);
         _commit(0);
         _commit(1);
-        _expectWrongOpening(_cid(0, 1), treeTop, NORM, _salt(0, 1));
-        _expectWrongOpening(_cid(0, 1), _treeTop(0, 1), squaredNorm, _salt(0, 1));
-        _expectWrongOpening(_cid(0, 1), _treeTop(0, 1), NORM, salt);
+        _expectWrongOpening(_cid(0, 1), other, _salt(0, 1));
+        _expectWrongOpening(_cid(0, 1), _rootOf(_updateRoot(0, 1), squaredNorm), _salt(0, 1));
+        _expectWrongOpening(_cid(0, 1), _updateRoot(0, 1), salt);
         _reveal(0);
     }
 
-    function _expectWrongOpening(bytes32 cid, bytes32 treeTop, uint64 squaredNorm, bytes32 salt) private {
+    function _expectWrongOpening(bytes32 cid, bytes32 updateRoot, bytes32 salt) private {
         _refused(abi.encodeWithSelector(ErrorsLib.WrongOpening.selector, bytes31(_commitment(0, 1))));
         _as(_provider(0));
-        market.reveal(id, 1, cid, treeTop, squaredNorm, salt);
+        market.reveal(id, 1, cid, updateRoot, salt);
     }
 
     function test_reveal__ofAnothersCommitment__isRefused() public {
@@ -203,7 +200,7 @@ contract RoundsTest is MarketTest {
         _reveal(0);
         _refused(abi.encodeWithSelector(ErrorsLib.WrongOpening.selector, bytes31(copied)));
         _as(_provider(1));
-        market.reveal(id, 1, _cid(0, 1), _treeTop(0, 1), NORM, _salt(0, 1));
+        market.reveal(id, 1, _cid(0, 1), _updateRoot(0, 1), _salt(0, 1));
     }
 
     function test_reveal__ofARootThatWasRevealed__isRefused() public {
@@ -215,20 +212,20 @@ contract RoundsTest is MarketTest {
         _reveal(0);
         _refused(abi.encodeWithSelector(ErrorsLib.DuplicateUpdate.selector, _provider(0)));
         _as(_provider(1));
-        market.reveal(id, 1, _cid(0, 1), _treeTop(0, 1), NORM, "other salt");
+        market.reveal(id, 1, _cid(0, 1), _updateRoot(0, 1), "other salt");
     }
 
     function testFuzz_reveal__ofANormOverTheBound__isRefused(uint64 squaredNorm, bool within) public {
         uint64 most = rules.squaredNormBound;
         squaredNorm = uint64(within ? bound(squaredNorm, 0, most) : bound(squaredNorm, most + 1, type(uint64).max));
         _open(2);
-        bytes32 commitment = _commitment(_provider(0), 1, SumTreeLib.seal("top", squaredNorm), "salt");
+        bytes32 commitment = _commitment(_provider(0), 1, _rootOf("top", squaredNorm), "salt");
         _as(_provider(0));
         market.commit(id, 1, commitment);
         _commit(1);
         if (!within) _refused(abi.encodeWithSelector(ErrorsLib.NormOverBound.selector, most));
         _as(_provider(0));
-        market.reveal(id, 1, "cid", "top", squaredNorm, "salt");
+        market.reveal(id, 1, "cid", _rootOf("top", squaredNorm), "salt");
     }
 
     function test_reveal__underStakeWeights__weighsWholeMultiplesUpToTheCap() public {

@@ -39,10 +39,9 @@ interface ITrainingMarket {
 
     /// @notice Open the caller's commitment of `round`.
     /// @param cid sha2-256 digest of the update file's CIDv0
-    /// @param treeTop hash of the update tree's top node; the update root is its seal with the squared norm
-    /// @param squaredNorm squared L2 norm of the update in squared grid units, <= terms.squaredNormBound
-    function reveal(BountyId bounty, uint16 round, bytes32 cid, bytes32 treeTop, uint64 squaredNorm, bytes32 salt)
-        external;
+    /// @param updateRoot root of the update's sum tree; its last 8 bytes are the update's squared L2 norm in squared
+    /// grid units, <= terms.squaredNormBound
+    function reveal(BountyId bounty, uint16 round, bytes32 cid, bytes32 updateRoot, bytes32 salt) external;
 
     /// @notice Take `terms.forfeit` from the stake of a provider that left a commitment unopened past its reveal
     /// window, for the owner. A stake that is then smaller than `terms.forfeit` ends the membership. Anyone may call.
@@ -59,8 +58,24 @@ interface ITrainingMarket {
     function withdrawBond(BountyId bounty) external;
 
     /// @notice Record the merge of `round`, which opens the next round or ends the bounty. See `MergeClaim`.
-    /// @dev Warning: the contract checks the merge's form, not its content. Its payouts vest `challengeSeconds` later.
+    /// @dev The contract checks the merge's form. Its content can be proven wrong, by anyone, until its payouts vest
+    /// `challengeSeconds` later, or later where a demand extends that.
     function merge(BountyId bounty, uint16 round, MergeClaim calldata claim) external;
+
+    // --- proofs ---
+
+    /// @notice Void a merge that was proven wrong, and all that was built on it. The bond behind it is lost: half goes
+    /// to `prover`. The round can be merged again, by anyone who has bonded, from the same updates. What was revealed
+    /// in later rounds is paid as in a lapsed round. Only for the proof contracts.
+    function voidMerge(BountyId bounty, uint16 round, address prover) external;
+
+    /// @notice Disqualify an update that was proven faulty. The provider's whole stake is lost: half goes to `prover`.
+    /// Only for the proof contracts.
+    function disqualify(BountyId bounty, uint16 round, bytes32 updateRoot, address prover) external;
+
+    /// @notice Let nothing built on a merge vest, and no stake or bond leave, before `until`. Only for the proof
+    /// contracts.
+    function extend(BountyId bounty, uint16 round, uint32 until) external;
 
     // --- money out ---
 
@@ -81,6 +96,12 @@ interface ITrainingMarket {
     function refund(BountyId bounty) external;
 
     // --- views ---
+
+    /// @notice The contract that judges proofs.
+    function proofs() external view returns (address);
+
+    /// @notice The contract that takes demands for withheld chunks.
+    function demands() external view returns (address);
 
     /// @notice How many bounties were posted; also the latest id.
     function bountyCount() external view returns (uint256);
@@ -107,6 +128,9 @@ interface ITrainingMarket {
 
     /// @notice The first 31 bytes of the commitment that waits to be opened, then a zero byte; 0 where none waits.
     function commitmentOf(BountyId bounty, address account) external view returns (bytes32);
+
+    /// @notice Whether an account ever joined, and its member index.
+    function seatOf(BountyId bounty, address account) external view returns (bool joined, uint16 index);
 
     /// @notice A revealed update of a round; zeros where there is none.
     function revealOf(BountyId bounty, uint16 round, bytes32 updateRoot) external view returns (Reveal memory);

@@ -17,21 +17,4 @@ library BitsLib {
             return word * (ALL / 65_535) >> 240;
         }
     }
-
-    /// @notice Whether a byte of `data` is zero, 32 at a time.
-    function hasZeroByte(bytes calldata data) internal pure returns (bool) {
-        for (uint256 k = 0; k < data.length; k += 32) {
-            uint256 word = uint256(bytes32(data[k:]));
-            if (data.length - k < 32) word |= ALL >> 8 * (data.length - k); // what lies beyond the end is not zero
-            if (_hasZeroByte(word)) return true;
-        }
-        return false;
-    }
-
-    /// @dev A byte's top bit is set by "minus one" and clear before only if it was 0, or if a zero byte lies below it.
-    function _hasZeroByte(uint256 word) private pure returns (bool) {
-        unchecked {
-            return (word - ALL / 255) & ~word & (ALL / 255 * 128) != 0;
-        }
-    }
 }

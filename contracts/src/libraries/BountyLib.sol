@@ -28,6 +28,7 @@ struct Bounty {
     uint32 lastVestsAt; // when the latest merge's payouts vest, 0 if none
     uint16 mergedRound; // the latest merged round, 0 if none
     uint16 memberCount; // providers that ever joined
+    uint32 heldUntil; // no stake and no bond leaves before: a proof or a demand is, or may still come, under way
     // one slot
     uint128 free; // everything else of the pot and of forfeits; the owner's in the end
     mapping(address account => Seat) seats;
@@ -35,6 +36,7 @@ struct Bounty {
     mapping(uint16 round => mapping(bytes32 updateRoot => Reveal)) reveals;
     mapping(uint16 round => Merge) merges;
     mapping(uint16 round => uint96) lapsed;
+    mapping(uint16 round => bool) interrupted; // ended by a proof before its commitments could be opened
 }
 
 /// @title BountyLib
@@ -77,13 +79,19 @@ library BountyLib {
     /// @notice Divide the round's share, and a silent aggregator's bond, among the round's updates.
     function lapse(Bounty storage bounty, BountyId id, Live memory live, bool silent) internal {
         uint96 pool = bounty.terms.share(live.round);
-        if (silent) pool += forfeitBond(bounty, id, live.round);
-        uint16 quorum = bounty.terms.minUpdates;
-        uint96 share = pool / (live.reveals < quorum ? quorum : live.reveals);
-        bounty.lapsed[live.round] = share;
-        allocate(bounty, share * live.reveals);
+        // a round that is merged again is nobody's duty
+        if (silent && live.lastRound == 0) pool += forfeitBond(bounty, id, live.round);
+        divide(bounty, id, live.round, live.reveals, pool);
+    }
 
-        emit EventsLib.Lapsed(id, live.round, live.reveals, share);
+    /// @notice Let each of a round's `reveals` take an equal part of `pool`, as if the quorum was there.
+    function divide(Bounty storage bounty, BountyId id, uint16 round, uint16 reveals, uint96 pool) internal {
+        uint16 quorum = bounty.terms.minUpdates;
+        uint96 share = pool / (reveals < quorum ? quorum : reveals);
+        bounty.lapsed[round] = share;
+        allocate(bounty, share * reveals);
+
+        emit EventsLib.Lapsed(id, round, reveals, share);
     }
 
     /// @notice Open the first round if the named aggregator has bonded and the quorum is there.
@@ -112,9 +120,10 @@ library BountyLib {
     }
 
     /// @notice Whether a commitment is still unopened although its reveal window is over.
-    /// @dev A commit phase that expired had no reveal window: nothing is forfeited for it.
-    function isForfeitDue(Seat storage seat, Live memory live) internal view returns (bool) {
-        if (!isCommitted(seat)) return false;
+    /// @dev A commit phase that expired had no reveal window, an interrupted round no whole one: nothing is forfeited.
+    function isForfeitDue(Bounty storage bounty, Live memory live, address account) internal view returns (bool) {
+        Seat storage seat = bounty.seats[account];
+        if (!isCommitted(seat) || bounty.interrupted[seat.standing.commitRound]) return false;
         if (seat.standing.commitRound != live.round) return true;
         return live.revealEndsAt != 0 && block.timestamp >= live.revealEndsAt;
     }
@@ -154,6 +163,7 @@ library BountyLib {
         uint32 unlocksAt = bounty.seats[account].standing.unlocksAt;
         freeAt = unlocksAt == 0 ? NEVER : unlocksAt;
         if (live.status == Status.Ended && bounty.lastVestsAt < freeAt) freeAt = bounty.lastVestsAt;
+        if (freeAt < bounty.heldUntil) freeAt = bounty.heldUntil;
     }
 
     /// @notice What an update of a provider with `stake` weighs: multiples of the least stake, capped; never 0.
@@ -169,8 +179,9 @@ library BountyLib {
 
     /// @notice When a bond can be withdrawn.
     function bondFreeAt(Bounty storage bounty, Live memory live, address account) internal view returns (uint32) {
-        if (account != bounty.terms.aggregator) return bounty.bonds[account].lockedUntil;
-        return live.status == Status.Running ? NEVER : bounty.lastVestsAt;
+        uint32 freeAt = bounty.bonds[account].lockedUntil;
+        if (account == bounty.terms.aggregator) freeAt = live.status == Status.Running ? NEVER : bounty.lastVestsAt;
+        return freeAt < bounty.heldUntil ? bounty.heldUntil : freeAt;
     }
 
     /// @notice Move the named aggregator's bond to the bounty's free purse.
@@ -185,8 +196,11 @@ library BountyLib {
 
     // --- money ---
 
-    /// @notice Make `amount` of the free purse the providers'.
+    /// @notice Make `amount` of the free purse the providers', or what is left of it.
+    /// @dev Shares add up to the pot, so it is there; less is only where a wrong payout tree vested unchallenged and
+    /// took what a later merge, voided since, had allocated.
     function allocate(Bounty storage bounty, uint96 amount) internal {
+        if (amount > bounty.free) amount = uint96(bounty.free);
         bounty.free -= amount;
         bounty.owed += amount;
     }

@@ -9,6 +9,7 @@ library ChunkTreeLib {
     bytes1 internal constant UPDATE = 0x01;
     bytes1 internal constant STATE = 0x02;
     bytes1 internal constant PAYOUT = 0x03;
+    bytes1 internal constant DISTANCE = 0x04;
 
     /// @notice The leaf of `content` at `index`.
     function leaf(bytes1 tag, uint32 index, bytes memory content) internal pure returns (bytes32) {
@@ -25,11 +26,30 @@ library ChunkTreeLib {
     function climb(bytes32 node, uint256 index, bytes32[] calldata siblings) internal pure returns (bytes32) {
         for (uint256 level = 0; level < siblings.length; ++level) {
             bytes32 sibling = siblings[level];
-            (bytes32 left, bytes32 right) = index & 1 == 0 ? (node, sibling) : (sibling, node);
-            node = Hashes.efficientKeccak256(left, right);
+            node = index & 1 == 0 ? Hashes.efficientKeccak256(node, sibling) : Hashes.efficientKeccak256(sibling, node);
             index >>= 1;
         }
         return node;
+    }
+
+    /// @notice The same with the siblings in one string, 32 bytes each.
+    function climb(bytes32 node, uint256 index, bytes calldata siblings) internal pure returns (bytes32) {
+        for (uint256 at = 0; at < siblings.length; at += 32) {
+            bytes32 sibling = bytes32(siblings[at:at + 32]);
+            node = index & 1 == 0 ? Hashes.efficientKeccak256(node, sibling) : Hashes.efficientKeccak256(sibling, node);
+            index >>= 1;
+        }
+        return node;
+    }
+
+    /// @notice The length of a proof in a tree of so many leaves.
+    function depthOf(uint256 leaves) internal pure returns (uint256 depth) {
+        while (1 << depth < leaves) ++depth;
+    }
+
+    /// @notice Bind a root to its tree's depth: else a tree could hold a second leaf of an index at another depth.
+    function sealRoot(bytes32 root, uint256 depth) internal pure returns (bytes32) {
+        return Hashes.efficientKeccak256(root, bytes32(depth));
     }
 
     /// @dev In the scratch space: encoding would take new memory, which costs a claim 144 gas more.

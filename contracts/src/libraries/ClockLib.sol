@@ -51,6 +51,7 @@ library ClockLib {
 
     /// @notice Open the next round, or end the bounty after the last.
     function next(Live memory live, Terms storage terms, uint32 moment) internal view {
+        if (live.lastRound != 0) (live.round, live.lastRound) = (live.lastRound, 0);
         if (live.round == terms.rounds) return end(live, moment);
         live.status = Status.Running;
         live.round += 1;
@@ -59,6 +60,19 @@ library ClockLib {
         live.revealEndsAt = 0;
         live.commits = 0;
         live.reveals = 0;
+    }
+
+    /// @notice Let `round` be merged again, by anyone who has bonded. Rounds opened since are not opened again.
+    function reopen(Live memory live, Terms storage terms, uint16 round, uint16 reveals, uint32 moment) internal view {
+        if (live.status == Status.Ended) live.lastRound = terms.rounds;
+        else if (live.lastRound == 0) live.lastRound = live.round;
+        live.status = Status.Running;
+        live.round = round;
+        live.since = moment;
+        live.commitEndsAt = moment;
+        live.revealEndsAt = moment;
+        live.commits = reveals;
+        live.reveals = reveals;
     }
 
     function end(Live memory live, uint32 moment) internal pure {
@@ -98,7 +112,7 @@ library ClockLib {
         if (live.status == Status.Cancelled) return Phase.Cancelled;
         if (live.commitEndsAt == 0 || time < live.commitEndsAt) return Phase.Commit;
         if (time < live.revealEndsAt) return Phase.Reveal;
-        if (time < live.revealEndsAt + terms.mergeSeconds) return Phase.Merge;
+        if (live.lastRound == 0 && time < live.revealEndsAt + terms.mergeSeconds) return Phase.Merge;
         return Phase.OpenMerge;
     }
 
@@ -118,8 +132,8 @@ library ClockLib {
             clock.startedAt = live.revealEndsAt;
             clock.endsAt = clock.startedAt + terms.mergeSeconds;
         } else if (clock.phase == Phase.OpenMerge) {
-            clock.startedAt = live.revealEndsAt + terms.mergeSeconds;
-            clock.endsAt = clock.startedAt + terms.openMergeSeconds;
+            clock.startedAt = live.revealEndsAt + (live.lastRound == 0 ? terms.mergeSeconds : 0);
+            clock.endsAt = live.revealEndsAt + terms.mergeSeconds + terms.openMergeSeconds;
         }
     }
 

@@ -52,8 +52,17 @@ library ErrorsLib {
     error NotAggregator(address aggregator);
     error RejectedOutOfRange(uint16 reveals);
     error ReasonsMismatch(uint256 rejected, uint256 reasons);
-    error EmptyReason();
+    error PayoutLeavesOutOfRange(uint16 members);
     error PaidOverShare(uint96 most);
+
+    // --- proofs ---
+
+    /// @notice Only the proof contracts may call this.
+    error NotJudge();
+    /// @notice The merge vested at this time (0: there is none) and stands.
+    error AlreadyVested(uint32 vestsAt);
+    error UnknownUpdate();
+    error Disqualified();
 
     // --- money out ---
 

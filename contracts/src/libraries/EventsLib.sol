@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {BountyId, Terms} from "../Types.sol";
+import {BountyId, MergeClaim, Terms} from "../Types.sol";
 
 /// @title EventsLib
 /// @notice Every state change of the market, enough to rebuild its storage.
@@ -42,18 +42,36 @@ library EventsLib {
         BountyId indexed bounty,
         uint16 indexed round,
         address indexed aggregator,
-        bytes32 stateRoot,
-        bytes32 stateCid,
-        bytes32 reportCid,
-        bytes32 payoutRoot,
-        uint96 paid,
-        uint256 rejected,
-        bytes reasons,
+        MergeClaim claim,
         uint16 reveals,
-        uint16 memberCount,
+        uint16 previous,
+        uint32 mergedAt,
         uint32 vestsAt,
-        bytes32 recordHash
+        bytes28 recordHash
     );
+    /// @notice A merge was proven wrong. It, every later merge and the round `interrupted` are void; `round` can be
+    /// merged again. The later rounds' updates are paid as in a lapsed round: a `Lapsed` follows for each.
+    event MergeVoided(
+        BountyId indexed bounty,
+        uint16 indexed round,
+        address indexed aggregator,
+        address prover,
+        uint16 interrupted,
+        uint96 bond,
+        uint96 reward
+    );
+    /// @notice An update was proven faulty; its provider lost its whole stake and is no member any more.
+    event UpdateDisqualified(
+        BountyId indexed bounty,
+        uint16 indexed round,
+        address indexed provider,
+        bytes32 updateRoot,
+        address prover,
+        uint96 stake,
+        uint96 reward
+    );
+    /// @notice Nothing built on the merge of `round` vests, and no stake or bond leaves, before `until`.
+    event VestingExtended(BountyId indexed bounty, uint16 indexed round, uint32 until);
     /// @notice A round ended without a merge; each of its `reveals` updates may take `share`.
     event Lapsed(BountyId indexed bounty, uint16 indexed round, uint16 reveals, uint96 share);
     /// @notice No round follows.

@@ -3,12 +3,19 @@ pragma solidity 0.8.37;
 
 import {RewardRule, Terms} from "../Types.sol";
 import {ErrorsLib} from "./ErrorsLib.sol";
+import {MergeRuleLib} from "./MergeRuleLib.sol";
 
 /// @title TermsLib
 /// @notice What terms may be, and what follows from them.
 library TermsLib {
     /// @notice As many as there are bits in a merge's `rejected`.
     uint256 internal constant MOST_UPDATES = 256;
+
+    /// @notice Voiding the first of so many unvested merges fits into a block.
+    uint256 internal constant MOST_ROUNDS = 1_024;
+
+    /// @notice 2^31 coordinates; a chunk's number fits 24 bits.
+    uint256 internal constant MOST_CHUNKS = 1 << 24;
 
     /// @notice Refuse terms at the first field that is out of its range.
     function validate(Terms calldata terms) internal view {
@@ -38,12 +45,18 @@ library TermsLib {
             terms.patience != 0 && uint256(terms.patience) * terms.commitSeconds <= type(uint24).max,
             ErrorsLib.InvalidTerms("patience")
         );
-        require(terms.chunks != 0, ErrorsLib.InvalidTerms("chunks"));
+        require(terms.challengeSeconds != 0, ErrorsLib.InvalidTerms("challengeSeconds"));
+        // a proof may have to walk over all of them
+        require(terms.rounds <= MOST_ROUNDS, ErrorsLib.InvalidTerms("rounds"));
+        require(terms.chunks != 0 && terms.chunks <= MOST_CHUNKS, ErrorsLib.InvalidTerms("chunks"));
+        require(terms.demandFee != 0, ErrorsLib.InvalidTerms("demandFee"));
+        require(terms.answerSeconds != 0, ErrorsLib.InvalidTerms("answerSeconds"));
         require(terms.manifest != 0, ErrorsLib.InvalidTerms("manifest"));
         require(terms.stateRoot != 0, ErrorsLib.InvalidTerms("stateRoot"));
-        // `Mean`: the learning rate in units of 2^-16, nothing else
-        uint256 rate = uint256(terms.mergeParameters);
-        require(rate != 0 && rate <= type(uint32).max, ErrorsLib.InvalidTerms("mergeParameters"));
+        require(
+            MergeRuleLib.areValid(terms.mergeRule, terms.mergeParameters, terms.minUpdates),
+            ErrorsLib.InvalidTerms("mergeParameters")
+        );
     }
 
     /// @notice The part of the pot that `round` may pay. The shares of all rounds add up to the pot.

@@ -5,7 +5,7 @@ import {DevToken} from "../../src/DevToken.sol";
 import {TrainingMarket} from "../../src/TrainingMarket.sol";
 import {BountyId, Clock, MergeClaim, Phase, Provider, Terms} from "../../src/Types.sol";
 import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
-import {SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
+import {SumNode, SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
 import {Test} from "./Test.sol";
 import {Trees} from "./Trees.sol";
 
@@ -173,7 +173,7 @@ contract Handler is Test {
         Clock memory clock = market.clock(id);
         if (clock.phase != Phase.Reveal || !_committedIn(id, account, clock.round)) return;
         vm.prank(account);
-        market.reveal(id, clock.round, "cid", _treeTop(clock.round, account), NORM, "salt");
+        market.reveal(id, clock.round, "cid", _updateRoot(clock.round, account), "salt");
         _revealed[bounty][clock.round].push(account);
         ++revealsOf[bounty][clock.round];
     }
@@ -252,12 +252,10 @@ contract Handler is Test {
             newMerge.paid += pay;
         }
         _payouts[bounty][clock.round] = cumulative;
-        newMerge.payoutRoot = Trees.root(_leaves(bounty, cumulative));
+        newMerge.payoutRoot = Trees.payoutRoot(_leaves(bounty, cumulative));
+        newMerge.payoutLeaves = uint16(cumulative.length);
         newMerge.rejected = rejected;
-        newMerge.reasons = new bytes(rejections);
-        for (uint256 k = 0; k < rejections; ++k) {
-            newMerge.reasons[k] = 0x01;
-        }
+        newMerge.reasons = new bytes(4 * rejections);
     }
 
     function claim(uint256 bounty, uint256 who, uint256 round) external {
@@ -429,12 +427,8 @@ contract Handler is Test {
         }
     }
 
-    function _treeTop(uint16 round, address account) private pure returns (bytes32) {
-        return keccak256(abi.encode(round, account));
-    }
-
     function _updateRoot(uint16 round, address account) private pure returns (bytes32) {
-        return SumTreeLib.seal(_treeTop(round, account), NORM);
+        return SumNode.unwrap(SumTreeLib.node(keccak256(abi.encode(round, account)), NORM));
     }
 
     function _commitment(BountyId id, uint16 round, address account) private view returns (bytes32) {

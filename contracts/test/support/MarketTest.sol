@@ -17,12 +17,12 @@ import {
 } from "../../src/Types.sol";
 import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
 import {MergeLib} from "../../src/libraries/MergeLib.sol";
-import {SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
-import {Test} from "./Test.sol";
+import {SumNode, SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
+import {Markets} from "./Markets.sol";
 import {Trees} from "./Trees.sol";
 
 /// @notice A market, a token, people with money, and the steps of a bounty's life as one-line calls.
-abstract contract MarketTest is Test {
+abstract contract MarketTest is Markets {
     uint256 internal constant START = 1_750_000_000;
     uint96 internal constant FORTUNE = 1e27;
     uint64 internal constant NORM = 4_096;
@@ -40,14 +40,14 @@ abstract contract MarketTest is Test {
 
     /// @dev What the latest merge emitted, as a claimer needs it.
     uint32 internal vestsAt;
-    bytes32 internal recordHash;
+    bytes28 internal recordHash;
     bytes32[] internal leaves;
 
     bytes private _refusal;
 
     function setUp() public virtual {
         vm.warp(START);
-        market = new TrainingMarket();
+        market = _newMarket();
         token = _newToken();
         rules = _usualTerms();
         _fund(owner);
@@ -96,6 +96,8 @@ abstract contract MarketTest is Test {
             challengeSeconds: 100,
             patience: 3,
             chunks: 8,
+            demandFee: 1e18,
+            answerSeconds: 20,
             manifest: keccak256("manifest"),
             stateRoot: keccak256("state 0"),
             mergeParameters: bytes32(uint256(65_536))
@@ -208,7 +210,7 @@ abstract contract MarketTest is Test {
     function _reveal(uint256 k) internal {
         uint16 round = _round();
         _as(_provider(k));
-        market.reveal(id, round, _cid(k, round), _treeTop(k, round), NORM, _salt(k, round));
+        market.reveal(id, round, _cid(k, round), _updateRoot(k, round), _salt(k, round));
     }
 
     /// @dev Commits and reveals of providers 0 .. count - 1, then to the merge phase.
@@ -230,7 +232,7 @@ abstract contract MarketTest is Test {
 
     function _merge(address account, MergeClaim memory newMerge) internal {
         uint16 round = _round();
-        (vestsAt, recordHash) = (_now() + rules.challengeSeconds, _recordHash(account, newMerge));
+        (vestsAt, recordHash) = (_now() + rules.challengeSeconds, _recordHash(newMerge));
         _as(account);
         market.merge(id, round, newMerge);
     }
@@ -251,12 +253,12 @@ abstract contract MarketTest is Test {
 
     // --- what people would show ---
 
-    function _treeTop(uint256 k, uint16 round) internal pure returns (bytes32) {
-        return keccak256(abi.encode("top", k, round));
+    function _updateRoot(uint256 k, uint16 round) internal pure virtual returns (bytes32) {
+        return _rootOf(keccak256(abi.encode("top", k, round)), NORM);
     }
 
-    function _updateRoot(uint256 k, uint16 round) internal pure returns (bytes32) {
-        return SumTreeLib.seal(_treeTop(k, round), NORM);
+    function _rootOf(bytes32 hash, uint64 squaredNorm) internal pure returns (bytes32) {
+        return SumNode.unwrap(SumTreeLib.node(hash, squaredNorm));
     }
 
     function _cid(uint256 k, uint16 round) internal pure returns (bytes32) {
@@ -301,28 +303,33 @@ abstract contract MarketTest is Test {
             stateRoot: keccak256("state"),
             stateCid: keccak256("state cid"),
             reportCid: keccak256("report cid"),
-            payoutRoot: leaves.length == 0 ? keccak256("payouts") : Trees.root(leaves),
+            payoutRoot: leaves.length == 0 ? keccak256("payouts") : Trees.payoutRoot(leaves),
             paid: paid,
+            payoutLeaves: _clock().memberCount,
             rejected: rejected,
-            reasons: reasons
+            reasons: reasons,
+            scalesHash: 0,
+            distancesHash: 0,
+            clipCid: 0
         });
     }
 
     /// @dev Written out again, so that the library is tested against docs/PROTOCOL.md and not against itself.
-    function _recordHash(address account, MergeClaim memory newMerge) internal view returns (bytes32) {
-        Clock memory clock = _clock();
-        return keccak256(
-            abi.encode(
-                account,
-                uint256(_mergedRound()),
-                newMerge.stateRoot,
-                newMerge.stateCid,
-                newMerge.reportCid,
-                uint256(newMerge.paid),
-                newMerge.rejected,
-                keccak256(newMerge.reasons),
-                uint256(clock.reveals),
-                uint256(clock.memberCount)
+    function _recordHash(MergeClaim memory newMerge) internal view returns (bytes28) {
+        return bytes28(
+            keccak256(
+                abi.encode(
+                    uint256(_now()),
+                    newMerge.stateRoot,
+                    newMerge.stateCid,
+                    newMerge.reportCid,
+                    uint256(newMerge.payoutLeaves),
+                    newMerge.rejected,
+                    keccak256(newMerge.reasons),
+                    newMerge.scalesHash,
+                    newMerge.distancesHash,
+                    newMerge.clipCid
+                )
             )
         );
     }

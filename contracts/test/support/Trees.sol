@@ -14,6 +14,11 @@ library Trees {
         return leaves[0];
     }
 
+    /// @dev Sealed with the tree's depth.
+    function payoutRoot(bytes32[] memory leaves) internal pure returns (bytes32) {
+        return keccak256(abi.encode(root(leaves), depth(leaves.length)));
+    }
+
     function proof(bytes32[] memory leaves, uint256 index) internal pure returns (bytes32[] memory siblings) {
         siblings = new bytes32[](depth(leaves.length));
         for (uint256 level = 0; level < siblings.length; ++level) {
@@ -39,7 +44,7 @@ library Trees {
 
     // --- sum trees ---
 
-    function top(SumNode[] memory leaves) internal pure returns (SumNode memory) {
+    function top(SumNode[] memory leaves) internal pure returns (SumNode) {
         while (leaves.length > 1) {
             leaves = _above(leaves);
         }
@@ -58,7 +63,7 @@ library Trees {
     function _above(SumNode[] memory nodes) private pure returns (SumNode[] memory above) {
         above = new SumNode[]((nodes.length + 1) / 2);
         for (uint256 k = 0; k < above.length; ++k) {
-            SumNode memory right;
+            SumNode right;
             if (2 * k + 1 < nodes.length) right = nodes[2 * k + 1];
             above[k] = SumTreeLib.parent(nodes[2 * k], right);
         }

@@ -18,6 +18,10 @@ interface Vm {
     }
 
     function warp(uint256 timestamp) external;
+    function getNonce(address account) external view returns (uint64);
+    function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
+    function prevrandao(bytes32 newPrevrandao) external;
+    function prank(address sender, address origin) external;
     function prank(address sender) external;
     function startPrank(address sender) external;
     function stopPrank() external;
