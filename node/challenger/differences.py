@@ -137,6 +137,8 @@ def _paid(case: Case) -> WrongPaid | None:
     uncovered = next((seat for seat, amount in sorted(case.pay.earned.items()) if amount and seat >= leaves), None)
     if claimed != follows:
         return WrongPaid(case.round, claimed, follows)
+    if uncovered is None and case.previous is not None and case.previous.claim.payout_leaves > leaves:
+        uncovered = leaves  # its member had a leaf before, and would start at 0 again
     return None if uncovered is None else WrongPaid(case.round, claimed, follows, uncovered)
 
 

@@ -95,7 +95,7 @@ class WrongPayout:
 
 @dataclass(frozen=True)
 class WrongPaid:
-    """What the merge pays together. uncovered: the member that earned and has no leaf, if that is the fault."""
+    """What the merge pays together. uncovered: a member that must have a leaf and has none, if that is the fault."""
 
     round: int
     claimed: Wei
@@ -104,7 +104,7 @@ class WrongPaid:
 
     def __str__(self) -> str:
         if self.uncovered is not None:
-            return f"Round {self.round}: member {self.uncovered} earned, but the payout tree has no leaf for it."
+            return f"Round {self.round}: member {self.uncovered} must have a payout leaf, but the tree has none for it."
         return f"Round {self.round}: the merge pays {self.claimed}, but {self.follows} follows from what it accepts."
 
 

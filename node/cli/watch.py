@@ -26,7 +26,7 @@ def watch(
         int,
         typer.Option(
             min=0,
-            help="Seconds until missing files are demanded on chain, for a fee; a quarter of the challenge time at most.",
+            help="Seconds until missing files are demanded, for a fee; at most a quarter of the time to challenge.",
         ),
     ] = DEFAULT_GRACE,
 ) -> None:

@@ -33,7 +33,7 @@ from node.challenger.faults import (
 )
 from node.clip_files import Clipping
 from node.openings import open_distance, open_payout, open_state, open_update
-from tests.builders import ALICE, reasons
+from tests.builders import ALICE, merged, reasons
 from tests.node.challenged import FIRST, SECOND, Small, clipped, known, payouts, seen, update_of
 
 pytestmark = pytest.mark.unit
@@ -162,6 +162,12 @@ def test_first_fault__when_a_provider_has_no_leaf__then_names_its_seat() -> None
     pay = Pay(payouts(150), (), {0: 150, 1: 150}, None)
     fault = found(SMALL.claim(payout_leaves=1), pay=pay)
     assert fault == WrongPaid(1, Wei(300), Wei(300), uncovered=1)
+
+
+def test_first_fault__when_a_leaf_of_the_tree_before_is_gone__then_names_its_seat() -> None:
+    before = merged(1, 10, payout_leaves=3)
+    fault = found(SMALL.claim(), previous=before)
+    assert fault == WrongPaid(1, Wei(300), Wei(300), uncovered=2)
 
 
 def wrong_payouts() -> tuple[Merged, list[Any]]:
