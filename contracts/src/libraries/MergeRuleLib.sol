@@ -16,16 +16,23 @@ struct Parameters {
 /// @title MergeRuleLib
 /// @notice Every merge rule at one coordinate, in exact integers; every division floors. See docs/PROTOCOL.md, section 7.
 /// @dev Values are in grid units, accumulators and aggregates in units 256 times finer. The twin in Python is
-/// `node/merging.py`; both are held to one set of vectors and to a fuzzed comparison.
+/// `node/merge_arithmetic.py`; both are held to one set of vectors and to a fuzzed comparison.
 library MergeRuleLib {
     int256 private constant GUARD = 256;
     int256 private constant ONE = 65_536;
+    uint256 private constant GUARD_BITS = 8;
+    uint256 private constant RATE_BITS = 16;
     uint256 private constant SCALE_BYTES = 3;
     uint256 private constant USED_BITS = 104;
 
     uint256 private constant MOST_TRIM = 127;
     uint256 private constant MOST_BUCKET = 16;
     uint256 private constant MOST_ITERATIONS = 4;
+
+    /// @dev The strides of `_sort`, a byte each, the first in the lowest: 132, 57, 23, 10, 4, 1 (Ciura).
+    uint256 private constant STRIDES = 0x01040a173984;
+
+    error TooFewScales(uint256 length, uint256 needed);
 
     // --- parameters ---
 
@@ -58,8 +65,9 @@ library MergeRuleLib {
 
     // --- merging ---
 
-    /// @notice The new accumulator and previous aggregate at one coordinate.
-    /// @param values of the accepted updates; for `CenteredClip` in bucket order. Sorted in place by some rules.
+    /// @notice The new accumulator and previous aggregate at one coordinate; the latter is 0 where none is kept.
+    /// @dev No int16 values and int32 planes overflow anything here.
+    /// @param values of the accepted updates; for `CenteredClip` in bucket order. Overwritten by all rules but `Mean`.
     /// @param scales entry (iteration * buckets + bucket), 3 bytes big-endian each
     function merge(
         MergeRule rule,
@@ -69,32 +77,32 @@ library MergeRuleLib {
         int256[] memory values,
         bytes memory scales
     ) internal pure returns (int256 newAccumulator, int256 newPrevious) {
-        uint256 count = values.length;
-        if (count == 0) return (accumulator, previous);
         int256 aggregate;
-        if (rule == MergeRule.Mean) {
-            aggregate = _trimmed(values, 0);
-        } else if (rule == MergeRule.TrimmedMean) {
-            if (count <= 2 * uint256(parameters.trim)) return (accumulator, previous);
-            _sort(values);
-            aggregate = _trimmed(values, parameters.trim);
-        } else if (rule == MergeRule.Median) {
-            _sort(values);
-            aggregate = _trimmed(values, (count - 1) / 2);
+        if (rule == MergeRule.CenteredClip) {
+            if (values.length == 0) return (accumulator, previous);
+            uint256 buckets = _toBucketMeans(values, parameters.bucket);
+            aggregate = _clipped(previous, values, buckets, scales, parameters.iterations);
         } else {
-            aggregate = _clipped(parameters, previous, values, scales, parameters.iterations);
+            uint256 trim = _trimOf(rule, parameters, values.length);
+            if (values.length <= 2 * trim) return (accumulator, previous);
+            if (trim != 0) _sort(values);
+            aggregate = _mean(values, trim, values.length - trim);
         }
         int256 beta = int256(uint256(parameters.beta));
-        newPrevious = floorDiv(beta * previous + (ONE - beta) * aggregate, ONE);
-        newAccumulator = accumulator + floorDiv(int256(uint256(parameters.eta)) * newPrevious, ONE);
+        newPrevious = beta * previous + (ONE - beta) * aggregate >> RATE_BITS;
+        newAccumulator = accumulator + (int256(uint256(parameters.eta)) * newPrevious >> RATE_BITS);
         if (newAccumulator > type(int32).max) newAccumulator = type(int32).max;
         if (newAccumulator < type(int32).min) newAccumulator = type(int32).min;
+        if (planes(rule, parameters) == 1) newPrevious = 0;
     }
 
     /// @notice `numerator / denominator`, rounded down; Solidity's own division rounds towards zero.
+    /// @param denominator > 0
     function floorDiv(int256 numerator, int256 denominator) internal pure returns (int256 quotient) {
-        quotient = numerator / denominator;
-        if (numerator % denominator < 0) --quotient;
+        unchecked {
+            quotient = numerator / denominator;
+            if (numerator % denominator < 0) --quotient;
+        }
     }
 
     // --- clipping ---
@@ -109,13 +117,19 @@ library MergeRuleLib {
     }
 
     /// @notice Whether `scale` is the one that follows from a bucket's squared distance.
+    /// @param squaredDistance a uint64
+    /// @param tau a uint32
     function isScale(uint256 scale, uint256 squaredDistance, uint256 tau) internal pure returns (bool) {
-        if (squaredDistance <= tau * tau) return scale == uint256(ONE);
-        uint256 most = tau * tau << 32;
+        bool isNear = squaredDistance <= tau * tau;
+        if (isNear || scale >= uint256(ONE)) return isNear && scale == uint256(ONE);
+        uint256 most = tau * tau << 2 * RATE_BITS;
         return scale * scale * squaredDistance <= most && (scale + 1) * (scale + 1) * squaredDistance > most;
     }
 
     /// @notice What one coordinate adds to a bucket's squared distance before `iteration`.
+    /// @dev Before the first iteration (0) neither scales nor other buckets matter: `values` may then be those of the
+    /// one bucket, which is bucket 0.
+    /// @param values in bucket order; overwritten
     function distanceTerm(
         Parameters memory parameters,
         int256 previous,
@@ -124,75 +138,87 @@ library MergeRuleLib {
         uint256 bucket,
         uint256 iteration
     ) internal pure returns (uint256) {
-        int256 centre = _clipped(parameters, previous, values, scales, iteration);
-        int256 distance = _bucketMean(values, parameters.bucket, bucket) - centre;
-        distance = floorDiv(distance + GUARD / 2, GUARD);
+        uint256 buckets = _toBucketMeans(values, parameters.bucket);
+        int256 distance = values[bucket] - _clipped(previous, values, buckets, scales, iteration);
+        distance = distance + GUARD / 2 >> GUARD_BITS;
         return uint256(distance * distance);
     }
 
     // --- internal ---
 
-    /// @dev The centre after `iterations` steps from `centre`.
-    function _clipped(
-        Parameters memory parameters,
-        int256 centre,
-        int256[] memory values,
-        bytes memory scales,
-        uint256 iterations
-    ) private pure returns (int256) {
-        if (iterations == 0) return centre;
-        uint256 buckets = (values.length + parameters.bucket - 1) / parameters.bucket;
-        int256[] memory means = new int256[](buckets);
-        for (uint256 j = 0; j < buckets; ++j) {
-            means[j] = _bucketMean(values, parameters.bucket, j);
+    function _trimOf(MergeRule rule, Parameters memory parameters, uint256 count) private pure returns (uint256) {
+        if (rule == MergeRule.Median) return count == 0 ? 0 : (count - 1) / 2;
+        return parameters.trim;
+    }
+
+    /// @dev The centre after `iterations` steps from `centre`, given the buckets' means.
+    function _clipped(int256 centre, int256[] memory means, uint256 buckets, bytes memory scales, uint256 iterations)
+        private
+        pure
+        returns (int256)
+    {
+        uint256 needed = SCALE_BYTES * buckets * iterations;
+        require(scales.length >= needed, TooFewScales(scales.length, needed));
+        int256 weight = ONE * int256(buckets);
+        uint256 at;
+        assembly ("memory-safe") {
+            at := add(scales, 32)
         }
         for (uint256 step = 0; step < iterations; ++step) {
             int256 pull = 0;
-            for (uint256 j = 0; j < buckets; ++j) {
-                pull += _scaleAt(scales, step * buckets + j) * (means[j] - centre);
+            // the sum of `scale * (mean - centre)`: a distance is 128 of these for each bucket and iteration
+            assembly ("memory-safe") {
+                let mean := add(means, 32)
+                for { let end := add(mean, mul(32, buckets)) } lt(mean, end) { mean := add(mean, 32) } {
+                    pull := add(pull, mul(shr(232, mload(at)), sub(mload(mean), centre)))
+                    at := add(at, SCALE_BYTES)
+                }
             }
-            centre += floorDiv(pull, ONE * int256(buckets));
+            centre += floorDiv(pull, weight);
         }
         return centre;
     }
 
-    function _scaleAt(bytes memory scales, uint256 pair) private pure returns (int256) {
-        uint256 at = SCALE_BYTES * pair;
-        return
-            int256(
-                uint256(uint8(scales[at])) << 16 | uint256(uint8(scales[at + 1])) << 8 | uint256(uint8(scales[at + 2]))
-            );
-    }
-
-    function _bucketMean(int256[] memory values, uint256 size, uint256 bucket) private pure returns (int256) {
-        uint256 start = bucket * size;
-        uint256 end = start + size < values.length ? start + size : values.length;
-        int256 sum = 0;
-        for (uint256 k = start; k < end; ++k) {
-            sum += values[k];
+    /// @dev Put each bucket's mean at its index. No bucket starts before its index, so none is lost.
+    function _toBucketMeans(int256[] memory values, uint256 size) private pure returns (uint256 buckets) {
+        uint256 count = values.length;
+        unchecked {
+            if (size == 1) {
+                for (; buckets < count; ++buckets) {
+                    values[buckets] *= GUARD;
+                }
+                return buckets;
+            }
+            for (uint256 start = 0; start < count; start += size) {
+                values[buckets++] = _mean(values, start, start + size < count ? start + size : count);
+            }
         }
-        return floorDiv(GUARD * sum, int256(end - start));
     }
 
-    /// @dev The mean of sorted values without `trim` at each end.
-    function _trimmed(int256[] memory values, uint256 trim) private pure returns (int256) {
+    /// @dev The mean of some values, in the finer units.
+    function _mean(int256[] memory values, uint256 start, uint256 end) private pure returns (int256) {
         int256 sum = 0;
-        for (uint256 k = trim; k < values.length - trim; ++k) {
-            sum += values[k];
+        unchecked {
+            for (uint256 k = start; k < end; ++k) {
+                sum += values[k];
+            }
+            return floorDiv(GUARD * sum, int256(end - start));
         }
-        return floorDiv(GUARD * sum, int256(values.length - 2 * trim));
     }
 
-    /// @dev By insertion: at most 256 values, and cheap where they are few.
+    /// @dev Shell's sort: short, in place, and cheap up to the 256 values that there may be, whatever their order.
     function _sort(int256[] memory values) private pure {
         unchecked {
-            for (uint256 k = 1; k < values.length; ++k) {
-                int256 value = values[k];
-                uint256 place = k;
-                for (; place > 0 && values[place - 1] > value; --place) {
-                    values[place] = values[place - 1];
+            for (uint256 strides = STRIDES; strides != 0; strides >>= 8) {
+                uint256 stride = strides & 0xff;
+                for (uint256 k = stride; k < values.length; ++k) {
+                    int256 value = values[k];
+                    uint256 place = k;
+                    for (; place >= stride && values[place - stride] > value; place -= stride) {
+                        values[place] = values[place - stride];
+                    }
+                    values[place] = value;
                 }
-                values[place] = value;
             }
         }
     }
