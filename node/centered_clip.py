@@ -19,22 +19,25 @@ from numpy.typing import NDArray
 
 from ledger.commitments import CHUNK
 from ledger.merge_parameters import MergeParameters
-from node.block_rules import ServerStep, add_up
+from node.block_rules import ServerStep
 from node.blocks import Blocks, Scratch, pieces, run_blocks
-from node.merge_arithmetic import GUARD, ONE, scale_of
+from node.merge_arithmetic import GUARD, GUARD_BITS, ONE, scale_of
 
-_PIECE = 8 * 1024
+_PIECE = 32 * 1024
 """Coordinates of a block at a time: with the rows of `_ROWS` buckets they stay in the cache."""
 
-_ROWS = 8
+_ROWS = 4
 
 _MOST = 2**23
 """The greatest magnitude of an aggregate of updates."""
 
-_row_scratch, _line_scratch, _sum_scratch = Scratch(), Scratch(), Scratch()
+_row_scratch, _line_scratch, _mean_scratch = Scratch(), Scratch(), Scratch()
 
 _Numbers = NDArray[Any]
-"""float64, or int64 where float64 might not be exact."""
+_Kind = type[Any]
+
+_INTEGERS: dict[_Kind, _Kind] = {np.float64: np.int32, np.int64: np.int64}
+"""The integers in which a bucket's mean and its difference from the center are exact, by the type of the sums."""
 
 
 def merge_clipped(
@@ -134,26 +137,23 @@ class ClipPass:
         Shapes: center_W (W,), each update (W,), sums (buckets, W / CHUNK).
         """
         kind = _exact(center_W)
-        offset_W = _line_scratch.rows(1, len(center_W), kind)[0]
-        np.copyto(offset_W, center_W)
+        offset_W: _Numbers = center_W.astype(_INTEGERS[kind])
         if self.bucket == 1:
-            np.add(offset_W, GUARD // 2 - 1, out=offset_W)
-            _floor_divide(offset_W, GUARD)
+            offset_W += GUARD // 2 - 1
+            offset_W >>= GUARD_BITS
+            offset_W = offset_W.astype(kind)
         else:
-            np.subtract(offset_W, GUARD // 2, out=offset_W)
-        for chosen, rows_RW in self._buckets(updates, kind):
-            np.subtract(rows_RW, offset_W, out=rows_RW)
-            if self.bucket > 1:
-                _floor_divide(rows_RW, GUARD)
+            offset_W -= GUARD // 2
+        for chosen, rows_RW in self._buckets(updates, kind, offset_W):
             rows_RKC = rows_RW.reshape(len(rows_RW), -1, CHUNK)
             sums[chosen] = np.vecdot(rows_RKC, rows_RKC)
 
     def _buckets(
-        self, updates: Sequence[NDArray[np.int16]], kind: type[np.generic]
+        self, updates: Sequence[NDArray[np.int16]], kind: _Kind, offset_W: _Numbers | None = None
     ) -> Iterator[tuple[slice, _Numbers]]:
-        """Some buckets at a time: their values where each is one update, else their means times 256.
+        """Some buckets at a time: `q_j` where each is one update, else `Y_j`; with an offset, their differences.
 
-        Shapes: each update (W,) -> (R, W), valid until the next.
+        Shapes: each update (W,), offset_W (W,) -> (R, W), valid until the next.
         """
         width = len(updates[0])
         for chosen in pieces(-(-len(updates) // self.bucket), _ROWS):
@@ -163,17 +163,37 @@ class ClipPass:
             ):
                 if self.bucket == 1:
                     np.copyto(row_W, updates[first])
-                    continue
-                members = updates[first : first + self.bucket]
-                sums_W = _sum_scratch.rows(1, width, np.int32)[0]
-                add_up(members, sums_W)
-                np.multiply(sums_W, GUARD, out=sums_W)
-                np.floor_divide(sums_W, len(members), out=sums_W)
-                np.copyto(row_W, sums_W)
+                    if offset_W is not None:
+                        np.subtract(row_W, offset_W, out=row_W)
+                else:
+                    _write_mean(updates[first : first + self.bucket], offset_W, row_W, _INTEGERS[kind])
             yield chosen, rows_RW
 
 
-def _exact(center_W: NDArray[np.int32]) -> type[np.generic]:
+def _write_mean(
+    members: Sequence[NDArray[np.int16]], offset_W: _Numbers | None, row_W: _Numbers, integer: _Kind
+) -> None:
+    """Write `Y = 256 * sum // count`, or `(Y - offset) // 256`.
+
+    Shapes: each member, offset_W and row_W (W,).
+    """
+    mean_W, wide_W = _mean_scratch.rows(2, len(row_W), integer)
+    np.copyto(mean_W, members[0])
+    for member_W in members[1:]:
+        np.copyto(wide_W, member_W)
+        np.add(mean_W, wide_W, out=mean_W)
+    if GUARD % len(members) == 0:
+        np.multiply(mean_W, GUARD // len(members), out=mean_W)
+    else:
+        np.multiply(mean_W, GUARD, out=mean_W)
+        np.floor_divide(mean_W, len(members), out=mean_W)
+    if offset_W is not None:
+        np.subtract(mean_W, offset_W, out=mean_W)
+        np.right_shift(mean_W, GUARD_BITS, out=mean_W)
+    np.copyto(row_W, mean_W)
+
+
+def _exact(center_W: NDArray[np.int32]) -> _Kind:
     """The type in which all sums about this center are exact."""
     return np.float64 if center_W.min() >= -_MOST and center_W.max() <= _MOST else np.int64
 

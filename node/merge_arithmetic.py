@@ -12,7 +12,9 @@ from ledger.keccak import keccak
 from ledger.merge_parameters import MergeParameters
 from ledger.records import MergeRule
 
-GUARD = 256
+GUARD_BITS = 8
+
+GUARD = 1 << GUARD_BITS
 """The aggregate is computed on a grid 2**8 finer than the updates'."""
 
 RATE_BITS = 16
