@@ -1,10 +1,11 @@
-"""`mean` against Flower's FedAvg and against the memory's bandwidth, on the same values in the same run."""
+"""`mean` against Flower's FedAvg and the memory's bandwidth, and every rule against its bar, in the same run."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.commitments import CHUNK
-from node.merging import BLOCK, Blocks, merge_mean
+from ledger.merge_parameters import MergeParameters
+from ledger.records import MergeRule
+from node.merging import BLOCK, Blocks, merge_mean, merge_round
 from node.updates import decode_update, encode_update
 from scripts.benchmarks.flower_venv import flower_python
 from scripts.benchmarks.measure import MB, Figures, console, peak_growth, read_bandwidth, seconds_of, spread
@@ -39,10 +42,26 @@ class Size:
 
 FULL = Size(updates=50, coordinates=10_000_000 // CHUNK * CHUNK, repeats=20)
 QUICK = Size(updates=10, coordinates=1_000_000 // CHUNK * CHUNK, repeats=3)
+RULES = Size(updates=20, coordinates=5_000_000 // CHUNK * CHUNK, repeats=10)
+
+TAU = 1_000_000
+"""Below the updates' distances, so that clipping clips."""
+
+BARS = {
+    "mean": (MergeParameters(MergeRule.MEAN, RATE), 1.0),
+    "median": (MergeParameters(MergeRule.MEDIAN, RATE), 0.15),
+    "trimmed_mean, 2 at each end": (MergeParameters(MergeRule.TRIMMED_MEAN, RATE, trim=2), 0.15),
+    "centered_clip, 1 iteration": (MergeParameters(MergeRule.CENTERED_CLIP, RATE, 0, 0, 1, 1, TAU), 1.0),
+    "centered_clip, 3 iterations of buckets of 2": (
+        MergeParameters(MergeRule.CENTERED_CLIP, RATE, 0, 0, 2, 3, TAU),
+        None,
+    ),
+}
+"""Each rule, and the Gparam/s that it is to reach on two cores."""
 
 
 def run(quick: bool) -> Figures:
-    """Merge 50 updates of 10 M parameters (int16), beside Flower's FedAvg on the same values."""
+    """Merge 50 updates of 10 M parameters (int16), beside Flower's FedAvg on the same values; then by every rule."""
     size = QUICK if quick else FULL
     python = flower_python()
     with TemporaryDirectory(prefix="fedbounty-bench-") as name:
@@ -59,7 +78,7 @@ def run(quick: bool) -> Figures:
     ours["ratio_to_flower"] = ours["gparam_per_s"] / flower["gparam_per_s"]
     ours["peak_mb"] = memory[_memory_label(size.updates, BLOCK)]
     flower["largest_difference"] = difference
-    return {"mean": ours, "flower": flower, "mean, peak MB": memory}
+    return {"mean": ours, "flower": flower, "mean, peak MB": memory, **_rules(QUICK if quick else RULES)}
 
 
 def _memory_cases(size: Size) -> list[tuple[int, int]]:
@@ -98,6 +117,37 @@ def _merge(updates: Sequence[NDArray[np.int16]], size: Size) -> tuple[dict[str, 
         "bandwidth_gb_per_s": bandwidth / 1e9,
     }
     return figures, merged_D
+
+
+def _rules(size: Size) -> Figures:
+    """Every rule on the same updates: wall-clock speed, and the processor time that it takes on all cores together."""
+    console.print(f"measuring every rule on {size.updates} updates of {size.coordinates:,} parameters")
+    base_D = np.random.default_rng(7).integers(-LARGEST, LARGEST, size.coordinates, dtype=np.int16, endpoint=True)
+    updates = [np.roll(base_D, index * 1009) for index in range(size.updates)]
+    shape = f"{size.updates} x {size.coordinates / 1e6:.0f} M"
+    return {f"{name}, {shape}": _rule(parameters, bar, updates, size) for name, (parameters, bar) in BARS.items()}
+
+
+def _rule(
+    parameters: MergeParameters, bar: float | None, updates: Sequence[NDArray[np.int16]], size: Size
+) -> dict[str, Any]:
+    planes_PD = np.zeros((parameters.planes, size.coordinates), dtype=np.int32)
+    merged_PD = np.zeros_like(planes_PD)
+    processor = []
+
+    def merge() -> None:
+        start = time.process_time()
+        merge_round(parameters, planes_PD, updates, bytes(32), out=merged_PD)
+        processor.append(time.process_time() - start)
+
+    taken = seconds_of(merge, size.repeats)
+    return {
+        "gparam_per_s": size.work / min(taken) / 1e9,
+        "bar_gparam_per_s": bar,
+        "seconds": min(taken),
+        "spread": spread(taken),
+        "processor_ns_per_param": min(processor) / size.work * 1e9,
+    }
 
 
 def _memory(folder: Path, size: Size, updates: int, block: int) -> float:
