@@ -3,15 +3,15 @@ pragma solidity 0.8.37;
 
 import {DevToken} from "../../src/DevToken.sol";
 import {TrainingMarket} from "../../src/TrainingMarket.sol";
-import {BountyId, Clock, MergeClaim, Phase, Provider, Terms} from "../../src/Types.sol";
+import {BountyId, Clock, Merge, MergeClaim, Phase, Provider, Terms} from "../../src/Types.sol";
 import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
 import {SumNode, SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
 import {Test} from "./Test.sol";
 import {Trees} from "./Trees.sol";
 
 /// @notice Random people in two bounties of one token. Every action is valid when it is made; one that would not be
-/// valid is left out. Ghosts count, apart from the contract, what came in, went out and was allocated.
-contract Handler is Test {
+/// valid is left out or must be refused. Ghosts count, apart from the contract, what came in, went out and was allocated.
+abstract contract Handler is Test {
     uint256 public constant BOUNTIES = 2;
     uint256 public constant PROVIDERS = 5;
     uint64 private constant NORM = 9;
@@ -21,6 +21,8 @@ contract Handler is Test {
     address public immutable owner;
     address[2] public bonders; // the named aggregator, a rival
 
+    mapping(uint256 bounty => uint16) public roundsOf;
+
     // ghosts
     mapping(uint256 bounty => uint256) public cameIn;
     mapping(uint256 bounty => uint256) public wentOut;
@@ -29,9 +31,16 @@ contract Handler is Test {
     mapping(uint256 bounty => uint256) public everJoined;
     mapping(uint256 bounty => mapping(address account => uint256)) public claimed;
     mapping(uint256 bounty => mapping(uint16 round => uint256)) public revealsOf;
+    mapping(uint256 bounty => mapping(address account => uint256)) public stakeOf;
+    mapping(uint256 bounty => mapping(uint16 round => uint256)) public lostCommits; // by disqualified members
+    mapping(uint256 bounty => mapping(uint16 round => bool)) public interrupted;
+    mapping(uint256 bounty => uint256) internal _lastVestsAt; // of any merge, void ones included
+    mapping(uint256 bounty => uint256) internal _heldUntil;
+    mapping(uint256 bounty => uint16) public reopened; // the voided round that is merged again
+    mapping(uint256 bounty => mapping(uint16 round => uint96)) internal _paid; // by a merge
     mapping(uint256 bounty => uint256) private _progress;
     mapping(uint256 bounty => mapping(uint16 round => address[])) private _revealed; // by reveal index
-    mapping(uint256 bounty => mapping(uint16 round => uint96[])) private _payouts; // by member index
+    mapping(uint256 bounty => mapping(uint16 round => uint96[])) internal _payouts; // of standing merges, by member index
     mapping(uint256 bounty => mapping(uint256 index => address)) private _memberAt;
 
     constructor(TrainingMarket market_, DevToken token_, Terms[2] memory terms, address owner_) {
@@ -47,6 +56,7 @@ contract Handler is Test {
             vm.prank(owner);
             BountyId id = market.post(terms[k]);
             cameIn[BountyId.unwrap(id)] = terms[k].pot;
+            roundsOf[BountyId.unwrap(id)] = terms[k].rounds;
         }
     }
 
@@ -60,6 +70,17 @@ contract Handler is Test {
         return address(uint160(0x1000 + k));
     }
 
+    /// @notice What an account may have claimed at most: its greatest leaf under a merge that stands.
+    function mostPaid(uint256 bounty, address account) external view returns (uint256 most) {
+        uint16 index = market.provider(BountyId.wrap(bounty), account).index;
+        for (uint16 round = roundsOf[bounty]; round > 0; --round) {
+            uint96[] storage payouts = _payouts[bounty][round];
+            if (index < payouts.length && _memberAt[bounty][index] == account && payouts[index] > most) {
+                most = payouts[index];
+            }
+        }
+    }
+
     /// @dev After every action: rounds and phases never go back, and the money that moved is the money that was due.
     modifier act(uint256 bounty) {
         uint256 before = token.balanceOf(address(market));
@@ -68,7 +89,13 @@ contract Handler is Test {
         uint256 expected = before + (cameIn[bounty] - inBefore) - (wentOut[bounty] - outBefore);
         assertEq(token.balanceOf(address(market)), expected, "money moved by an action");
         for (uint256 k = 1; k <= BOUNTIES; ++k) {
-            uint256 progress = _rank(market.clock(BountyId.wrap(k)));
+            Clock memory clock = market.clock(BountyId.wrap(k));
+            if (reopened[k] != 0 && clock.phase != Phase.Ended) {
+                assertEq(uint256(clock.phase), uint256(Phase.OpenMerge), "a voided round is open to all");
+                assertEq(clock.round, reopened[k], "a voided round is merged again");
+                continue;
+            }
+            uint256 progress = _rank(clock);
             assertTrue(progress >= _progress[k], "state went back");
             _progress[k] = progress;
         }
@@ -106,6 +133,7 @@ contract Handler is Test {
                 if (k != dice % (2 * PROVIDERS)) reveal(bounty, k);
             }
         } else if (dice % 8 != 0) {
+            if (clock.phase == Phase.OpenMerge) depositBond(bounty, dice);
             merge(bounty, dice, rejected);
         }
         clock = market.clock(id);
@@ -123,6 +151,7 @@ contract Handler is Test {
     function _join(uint256 bounty, address account, uint96 stake) private act(bounty) {
         BountyId id = BountyId.wrap(bounty);
         cameIn[bounty] += stake;
+        stakeOf[bounty][account] = stake;
         vm.prank(account);
         market.join(id, stake, "key", "/ip4/127.0.0.1");
         uint256 index = market.provider(id, account).index;
@@ -147,11 +176,12 @@ contract Handler is Test {
         _withdrawStake(bounty, account);
     }
 
-    function _withdrawStake(uint256 bounty, address account) private act(bounty) {
+    function _withdrawStake(uint256 bounty, address account) internal act(bounty) {
         BountyId id = BountyId.wrap(bounty);
         market.settle(id);
-        uint256 amount = market.provider(id, account).stake;
+        uint256 amount = stakeOf[bounty][account];
         if (_forfeitDue(id, account)) amount -= market.terms(id).forfeit;
+        stakeOf[bounty][account] = 0;
         wentOut[bounty] += amount;
         vm.prank(account);
         market.withdrawStake(id);
@@ -161,7 +191,9 @@ contract Handler is Test {
         BountyId id = BountyId.wrap(_bounty(bounty));
         address account = providerAt(who % PROVIDERS);
         Clock memory clock = market.clock(id);
-        if (clock.phase != Phase.Commit || !_active(id, account) || market.commitmentOf(id, account) != 0) return;
+        if (clock.phase != Phase.Commit || !_active(id, account)) return;
+        uint16 earlier = market.provider(id, account).commitRound;
+        if (market.commitmentOf(id, account) != 0 && !interrupted[BountyId.unwrap(id)][earlier]) return;
         bytes32 commitment = _commitment(id, clock.round, account);
         vm.prank(account);
         market.commit(id, clock.round, commitment);
@@ -179,9 +211,15 @@ contract Handler is Test {
     }
 
     function forfeit(uint256 bounty, uint256 who) external act(0) {
-        BountyId id = BountyId.wrap(_bounty(bounty));
+        bounty = _bounty(bounty);
+        (BountyId id, address account) = (BountyId.wrap(bounty), providerAt(who % PROVIDERS));
         market.settle(id);
-        if (_forfeitDue(id, providerAt(who % PROVIDERS))) market.forfeit(id, providerAt(who % PROVIDERS));
+        if (!_forfeitDue(id, account)) {
+            _refused(account, abi.encodeCall(market.forfeit, (id, account)), "I15: nothing to forfeit");
+            return;
+        }
+        stakeOf[bounty][account] -= market.terms(id).forfeit;
+        market.forfeit(id, account);
     }
 
     function depositBond(uint256 bounty, uint256 who) public {
@@ -203,7 +241,7 @@ contract Handler is Test {
         if (who % 3 == 0) _withdrawBond(bounty, bonders[who % 2]);
     }
 
-    function _withdrawBond(uint256 bounty, address account) private act(bounty) {
+    function _withdrawBond(uint256 bounty, address account) internal act(bounty) {
         BountyId id = BountyId.wrap(bounty);
         market.settle(id);
         (uint96 held, uint32 lockedUntil) = market.bondOf(id, account);
@@ -227,7 +265,12 @@ contract Handler is Test {
         MergeClaim memory newMerge = _divided(bounty, id, clock, rejected);
         vm.prank(account);
         market.merge(id, clock.round, newMerge);
-        paidByMerges[bounty] += newMerge.paid;
+        (paidByMerges[bounty], _paid[bounty][clock.round]) = (paidByMerges[bounty] + newMerge.paid, newMerge.paid);
+        reopened[bounty] = 0;
+        Merge memory merged = market.mergeOf(id, clock.round);
+        assertLe(this.time() + market.terms(id).challengeSeconds, merged.vestsAt, "I13: a window of its own");
+        assertLe(_lastVestsAt[bounty], merged.vestsAt, "I13: not before an earlier one");
+        _lastVestsAt[bounty] = merged.vestsAt;
     }
 
     /// @dev The payouts by docs/PROTOCOL.md, section 7; accepted + rejected = revealed.
@@ -260,32 +303,50 @@ contract Handler is Test {
 
     function claim(uint256 bounty, uint256 who, uint256 round) external {
         bounty = _bounty(bounty);
-        BountyId id = BountyId.wrap(bounty);
-        _claim(bounty, providerAt(who % PROVIDERS), uint16(bound(round, 1, market.terms(id).rounds)));
+        _claim(bounty, providerAt(who % PROVIDERS), uint16(bound(round, 1, roundsOf[bounty])));
     }
 
-    function _claim(uint256 bounty, address account, uint16 round) private act(bounty) {
+    function _claim(uint256 bounty, address account, uint16 round) internal act(bounty) {
         BountyId id = BountyId.wrap(bounty);
         uint96[] memory cumulative = _payouts[bounty][round];
         Provider memory standing = market.provider(id, account);
         if (standing.commitRound == 0 || standing.index >= cumulative.length) return;
-        if (this.time() < market.mergeOf(id, round).vestsAt) return;
         if (cumulative[standing.index] <= standing.claimed) return;
         uint96 amount = cumulative[standing.index] - standing.claimed;
-        bytes32[] memory proof = Trees.proof(_leaves(bounty, cumulative), standing.index);
+        bytes memory call = _claimCall(bounty, round, cumulative, standing.index);
+        if (this.time() < market.mergeOf(id, round).vestsAt) {
+            _refused(account, call, "I13: claimed in the window");
+            return;
+        }
         (wentOut[bounty], taken[bounty]) = (wentOut[bounty] + amount, taken[bounty] + amount);
         claimed[bounty][account] += amount;
         vm.prank(account);
-        market.claim(id, round, cumulative[standing.index], proof);
+        (bool done,) = address(market).call(call);
+        assertTrue(done, "a valid claim");
+        _refused(account, call, "I16: paid twice");
+    }
+
+    function _claimCall(uint256 bounty, uint16 round, uint96[] memory cumulative, uint16 index)
+        internal
+        view
+        returns (bytes memory)
+    {
+        bytes32[] memory proof = Trees.proof(_leaves(bounty, cumulative), index);
+        return abi.encodeCall(market.claim, (BountyId.wrap(bounty), round, cumulative[index], proof));
+    }
+
+    function _refused(address account, bytes memory call, string memory what) internal {
+        vm.prank(account);
+        (bool done,) = address(market).call(call);
+        assertTrue(!done, what);
     }
 
     function claimLapsed(uint256 bounty, uint256 who, uint256 round) external {
         bounty = _bounty(bounty);
-        BountyId id = BountyId.wrap(bounty);
-        _claimLapsed(bounty, providerAt(who % PROVIDERS), uint16(bound(round, 1, market.terms(id).rounds)));
+        _claimLapsed(bounty, providerAt(who % PROVIDERS), uint16(bound(round, 1, roundsOf[bounty])));
     }
 
-    function _claimLapsed(uint256 bounty, address account, uint16 round) private act(bounty) {
+    function _claimLapsed(uint256 bounty, address account, uint16 round) internal act(bounty) {
         BountyId id = BountyId.wrap(bounty);
         market.settle(id);
         bytes32 updateRoot = _updateRoot(round, account);
@@ -305,11 +366,11 @@ contract Handler is Test {
         _refund(_bounty(bounty));
     }
 
-    function _refund(uint256 bounty) private act(bounty) {
+    function _refund(uint256 bounty) internal act(bounty) {
         BountyId id = BountyId.wrap(bounty);
         market.settle(id);
         (, uint128 free) = market.money(id);
-        if (market.clock(id).phase != Phase.Ended || free == 0 || !_vested(id)) return;
+        if (market.clock(id).phase != Phase.Ended || free == 0 || this.time() < _lastVestsAt[bounty]) return;
         wentOut[bounty] += free;
         market.refund(id);
     }
@@ -319,54 +380,30 @@ contract Handler is Test {
         if (dice % 16 == 0 && market.clock(BountyId.wrap(bounty)).phase == Phase.Joining) _cancel(bounty);
     }
 
-    function _cancel(uint256 bounty) private act(bounty) {
+    function _cancel(uint256 bounty) internal act(bounty) {
         (, uint128 free) = market.money(BountyId.wrap(bounty));
         wentOut[bounty] += free;
         vm.prank(owner);
         market.cancel(BountyId.wrap(bounty));
     }
 
-    // --- the end of everything ---
-
-    /// @dev Wait, then let everyone take what is theirs.
-    function drain() external {
-        for (uint256 bounty = 1; bounty <= BOUNTIES; ++bounty) {
-            BountyId id = BountyId.wrap(bounty);
-            if (market.clock(id).phase == Phase.Joining) _cancel(bounty);
-            for (uint256 k = 0; k < 20 && _unfinished(id); ++k) {
-                skip(400);
-            }
-            skip(400);
-            for (uint256 k = 0; k < PROVIDERS; ++k) {
-                for (uint16 round = market.terms(id).rounds; round > 0; --round) {
-                    _claim(bounty, providerAt(k), round);
-                    _claimLapsed(bounty, providerAt(k), round);
-                }
-                if (market.provider(id, providerAt(k)).stake != 0) _withdrawStake(bounty, providerAt(k));
-            }
-            _withdrawBond(bounty, bonders[0]);
-            _withdrawBond(bounty, bonders[1]);
-            _refund(bounty);
-        }
-    }
-
     // --- the model's own view ---
 
-    function _bounty(uint256 seed) private pure returns (uint256) {
+    function _bounty(uint256 seed) internal pure returns (uint256) {
         return 1 + seed % BOUNTIES;
     }
 
-    function _unfinished(BountyId id) private view returns (bool) {
+    function _unfinished(BountyId id) internal view returns (bool) {
         Phase phase = market.clock(id).phase;
         return phase != Phase.Ended && phase != Phase.Cancelled;
     }
 
-    function _active(BountyId id, address account) private view returns (bool) {
+    function _active(BountyId id, address account) internal view returns (bool) {
         Provider memory standing = market.provider(id, account);
         return standing.stake != 0 && standing.unlocksAt == 0;
     }
 
-    function _committedIn(BountyId id, address account, uint16 round) private view returns (bool) {
+    function _committedIn(BountyId id, address account, uint16 round) internal view returns (bool) {
         return market.commitmentOf(id, account) != 0 && market.provider(id, account).commitRound == round;
     }
 
@@ -374,7 +411,9 @@ contract Handler is Test {
     function _forfeitDue(BountyId id, address account) private view returns (bool) {
         if (market.commitmentOf(id, account) == 0) return false;
         Clock memory clock = market.clock(id);
-        if (market.provider(id, account).commitRound < clock.round) return true;
+        uint16 round = market.provider(id, account).commitRound;
+        if (interrupted[BountyId.unwrap(id)][round]) return false;
+        if (round != clock.round) return true;
         if (clock.phase == Phase.Ended) return clock.commits >= market.terms(id).minUpdates;
         return clock.phase == Phase.Merge || clock.phase == Phase.OpenMerge;
     }
@@ -382,16 +421,10 @@ contract Handler is Test {
     function _stakeFree(BountyId id, address account) private view returns (bool) {
         Phase phase = market.clock(id).phase;
         uint32 unlocksAt = market.provider(id, account).unlocksAt;
-        if (phase == Phase.Cancelled || (unlocksAt != 0 && this.time() >= unlocksAt)) return true;
-        return phase == Phase.Ended && _vested(id);
-    }
-
-    function _vested(BountyId id) private view returns (bool) {
-        for (uint16 round = market.terms(id).rounds; round > 0; --round) {
-            uint32 vestsAt = market.mergeOf(id, round).vestsAt;
-            if (vestsAt != 0) return this.time() >= vestsAt;
-        }
-        return true;
+        if (phase == Phase.Cancelled) return true;
+        if (this.time() < _heldUntil[BountyId.unwrap(id)]) return false;
+        if (unlocksAt != 0 && this.time() >= unlocksAt) return true;
+        return phase == Phase.Ended && this.time() >= _lastVestsAt[BountyId.unwrap(id)];
     }
 
     function _share(BountyId id, uint16 round) private view returns (uint256) {
@@ -420,14 +453,14 @@ contract Handler is Test {
         }
     }
 
-    function _leaves(uint256 bounty, uint96[] memory cumulative) private view returns (bytes32[] memory leaves) {
+    function _leaves(uint256 bounty, uint96[] memory cumulative) internal view returns (bytes32[] memory leaves) {
         leaves = new bytes32[](cumulative.length);
         for (uint32 k = 0; k < leaves.length; ++k) {
             leaves[k] = ChunkTreeLib.payoutLeaf(k, _memberAt[bounty][k], cumulative[k]);
         }
     }
 
-    function _updateRoot(uint16 round, address account) private pure returns (bytes32) {
+    function _updateRoot(uint16 round, address account) internal pure returns (bytes32) {
         return SumNode.unwrap(SumTreeLib.node(keccak256(abi.encode(round, account)), NORM));
     }
 

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {DevToken} from "../../src/DevToken.sol";
+import {TrainingMarket} from "../../src/TrainingMarket.sol";
+import {BountyId, Clock, Merge, Phase, Reveal, Terms} from "../../src/Types.sol";
+import {Handler} from "./Handler.sol";
+import {Trees} from "./Trees.sol";
+
+/// @notice The handler's part of what the proof contracts may do. They are taken at their word: any unvested merge is
+/// voided, any revealed update disqualified. In the end everyone takes what is theirs.
+contract ProofHandler is Handler {
+    address public constant PROVER = address(0x9F);
+    uint256 private constant LONGEST_EXTENSION = 40;
+
+    mapping(uint256 bounty => mapping(uint16 round => uint96[])) private _voided; // payouts, by member index
+
+    constructor(TrainingMarket market_, DevToken token_, Terms[2] memory terms, address owner_)
+        Handler(market_, token_, terms, owner_)
+    {}
+
+    // --- actions ---
+
+    function prove(uint256 bounty, uint256 seed) external {
+        bounty = _bounty(bounty);
+        uint16 round = _unvested(bounty, seed);
+        if (round != 0) _prove(bounty, round, seed);
+    }
+
+    function _prove(uint256 bounty, uint16 round, uint256 dice) private act(bounty) {
+        BountyId id = BountyId.wrap(bounty);
+        market.settle(id);
+        address aggregator = market.mergeOf(id, round).aggregator;
+        (uint96 lost,) = market.bondOf(id, aggregator);
+        Clock memory clock = market.clock(id);
+        Terms memory terms = market.terms(id);
+        uint256 had = token.balanceOf(PROVER);
+        wentOut[bounty] += lost / 2;
+
+        vm.prank(_judge(dice));
+        market.voidMerge(id, round, PROVER);
+
+        _checkReward(token.balanceOf(PROVER) - had, lost);
+        (uint96 left,) = market.bondOf(id, aggregator);
+        assertEq(left, 0, "the bond is lost");
+        for (uint16 later = round; later <= terms.rounds; ++later) {
+            if (_payouts[bounty][later].length == 0) continue;
+            paidByMerges[bounty] -= _paid[bounty][later];
+            _voided[bounty][later] = _payouts[bounty][later];
+            delete _payouts[bounty][later];
+            assertEq(bytes32(market.mergeOf(id, later).payoutRoot), 0, "void");
+        }
+        bool unopened = clock.phase == Phase.Commit || clock.phase == Phase.Reveal;
+        if (clock.phase == Phase.Ended && clock.commits < terms.minUpdates) unopened = true; // it expired
+        if (clock.round != round && unopened) interrupted[bounty][clock.round] = true;
+        reopened[bounty] = round;
+        _hold(bounty, this.time() + terms.mergeSeconds + terms.openMergeSeconds + terms.challengeSeconds);
+    }
+
+    function disqualify(uint256 bounty, uint256 who, uint256 round) external {
+        bounty = _bounty(bounty);
+        BountyId id = BountyId.wrap(bounty);
+        uint16 rounds = roundsOf[bounty];
+        for (uint256 k = 0; k < rounds; ++k) {
+            uint16 candidate = uint16(1 + (round % rounds + k) % rounds);
+            Reveal memory shown = market.revealOf(id, candidate, _updateRoot(candidate, providerAt(who % PROVIDERS)));
+            if (shown.provider == address(0) || shown.disqualified) continue;
+            _disqualify(bounty, shown.provider, candidate);
+            return;
+        }
+    }
+
+    function _disqualify(uint256 bounty, address account, uint16 round) private act(bounty) {
+        BountyId id = BountyId.wrap(bounty);
+        market.settle(id);
+        Clock memory clock = market.clock(id);
+        uint256 lost = stakeOf[bounty][account];
+        if (lost != 0 && clock.phase == Phase.Commit && _committedIn(id, account, clock.round)) {
+            ++lostCommits[bounty][clock.round];
+        }
+        uint256 had = token.balanceOf(PROVER);
+        wentOut[bounty] += lost / 2;
+        stakeOf[bounty][account] = 0;
+
+        vm.prank(_judge(round));
+        market.disqualify(id, round, _updateRoot(round, account), PROVER);
+
+        _checkReward(token.balanceOf(PROVER) - had, lost);
+        assertTrue(market.revealOf(id, round, _updateRoot(round, account)).disqualified, "disqualified");
+    }
+
+    function demandExtend(uint256 bounty, uint256 seed, uint256 seconds_) external act(0) {
+        bounty = _bounty(bounty);
+        BountyId id = BountyId.wrap(bounty);
+        uint16 round = _unvested(bounty, seed);
+        if (round == 0) return;
+        uint32 until = uint32(this.time() + bound(seconds_, 1, LONGEST_EXTENSION));
+        vm.prank(_judge(seed));
+        market.extend(id, round, until);
+        if (_lastVestsAt[bounty] < until) _lastVestsAt[bounty] = until;
+        _hold(bounty, until);
+        for (uint16 later = round; later <= roundsOf[bounty]; ++later) {
+            Merge memory merged = market.mergeOf(id, later);
+            if (merged.payoutRoot != 0) assertLe(until, merged.vestsAt, "extended");
+        }
+    }
+
+    /// @dev I11, I13: a void merge pays nothing, unless an equal one stands in its place.
+    function claimVoided(uint256 bounty, uint256 who, uint256 seed) external act(0) {
+        bounty = _bounty(bounty);
+        BountyId id = BountyId.wrap(bounty);
+        address account = providerAt(who % PROVIDERS);
+        uint16 index = market.provider(id, account).index;
+        uint16 rounds = roundsOf[bounty];
+        for (uint256 k = 0; k < rounds; ++k) {
+            uint16 round = uint16(1 + (seed % rounds + k) % rounds);
+            uint96[] memory cumulative = _voided[bounty][round];
+            if (index >= cumulative.length) continue;
+            bytes32 root = Trees.payoutRoot(_leaves(bounty, cumulative));
+            if (market.mergeOf(id, round).payoutRoot == bytes28(root)) continue;
+            _refused(account, _claimCall(bounty, round, cumulative, index), "I11: paid by a void merge");
+            return;
+        }
+    }
+
+    /// @dev I14: everybody who is no proof contract is refused, even where a proof contract would not be.
+    function meddle(uint256 bounty, uint256 who, uint256 seed) external act(0) {
+        bounty = _bounty(bounty);
+        BountyId id = BountyId.wrap(bounty);
+        address[5] memory people = [owner, bonders[0], bonders[1], PROVER, address(token)];
+        address account = who % 2 == 0 ? people[who / 2 % 5] : providerAt(who / 2 % PROVIDERS);
+        uint16 round = _unvested(bounty, seed);
+        uint32 until = uint32(this.time() + LONGEST_EXTENSION);
+        _refused(account, abi.encodeCall(market.voidMerge, (id, round, account)), "I14: voided");
+        _refused(account, abi.encodeCall(market.extend, (id, round, until)), "I14: extended");
+        bytes32 updateRoot = _updateRoot(round, providerAt(seed % PROVIDERS));
+        _refused(account, abi.encodeCall(market.disqualify, (id, round, updateRoot, account)), "I14: disqualified");
+    }
+
+    // --- the end of everything ---
+
+    /// @dev Wait, then let everyone take what is theirs.
+    function drain() external {
+        for (uint256 bounty = 1; bounty <= BOUNTIES; ++bounty) {
+            BountyId id = BountyId.wrap(bounty);
+            if (market.clock(id).phase == Phase.Joining) _cancel(bounty);
+            for (uint256 k = 0; k < 20 && _unfinished(id); ++k) {
+                skip(400);
+            }
+            skip(400);
+            market.settle(id);
+            for (uint16 round = roundsOf[bounty]; round > 0; --round) {
+                bool lapsed = market.lapsedShare(id, round) != 0;
+                for (uint256 k = 0; k < PROVIDERS; ++k) {
+                    if (_payouts[bounty][round].length != 0) _claim(bounty, providerAt(k), round);
+                    if (lapsed) _claimLapsed(bounty, providerAt(k), round);
+                }
+            }
+            for (uint256 k = 0; k < PROVIDERS; ++k) {
+                if (stakeOf[bounty][providerAt(k)] != 0) _withdrawStake(bounty, providerAt(k));
+            }
+            _withdrawBond(bounty, bonders[0]);
+            _withdrawBond(bounty, bonders[1]);
+            _refund(bounty);
+        }
+    }
+
+    // --- the model's own view ---
+
+    /// @dev I12: whoever proves its own fault loses by it.
+    function _checkReward(uint256 reward, uint256 lost) private pure {
+        assertEq(reward, lost / 2, "reward");
+        assertTrue(lost == 0 || reward < lost, "I12");
+    }
+
+    function _judge(uint256 dice) private view returns (address) {
+        return dice % 2 == 0 ? market.proofs() : market.demands();
+    }
+
+    function _hold(uint256 bounty, uint256 until) private {
+        if (_heldUntil[bounty] < until) _heldUntil[bounty] = until;
+    }
+
+    /// @dev A round whose merge can still be voided, 0 if there is none.
+    function _unvested(uint256 bounty, uint256 seed) private view returns (uint16) {
+        uint16 rounds = roundsOf[bounty];
+        for (uint256 k = 0; k < rounds; ++k) {
+            uint16 round = uint16(1 + (seed % rounds + k) % rounds);
+            if (this.time() < market.mergeOf(BountyId.wrap(bounty), round).vestsAt) return round;
+        }
+        return 0;
+    }
+}
