@@ -23,7 +23,7 @@ from node.block_rules import ServerStep
 from node.blocks import Blocks, Scratch, pieces, run_blocks
 from node.merge_arithmetic import GUARD, GUARD_BITS, ONE, scale_of
 
-_PIECE = 32 * 1024
+_PIECE = 64 * 1024
 """Coordinates of a block at a time: with the rows of `_ROWS` buckets they stay in the cache."""
 
 _ROWS = 4

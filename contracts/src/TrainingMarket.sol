@@ -6,7 +6,6 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {
     Bond,
     BountyId,
-    Clock,
     Live,
     Merge,
     MergeClaim,
@@ -18,6 +17,7 @@ import {
     Terms
 } from "./Types.sol";
 import {IFraudProofs} from "./interfaces/IFraudProofs.sol";
+import {MarketViews} from "./MarketViews.sol";
 import {ITrainingMarket} from "./interfaces/ITrainingMarket.sol";
 import {Bounty, BountyLib, Seat} from "./libraries/BountyLib.sol";
 import {ChunkTreeLib} from "./libraries/ChunkTreeLib.sol";
@@ -47,7 +47,7 @@ import {TermsLib} from "./libraries/TermsLib.sol";
 /// and the whole call reverts. So no lock is needed.
 ///
 /// LIVENESS. No call depends on the owner's, the aggregator's or a provider's good will. No loop runs over accounts.
-contract TrainingMarket is ITrainingMarket {
+contract TrainingMarket is MarketViews {
     using BountyLib for Bounty;
     using BountyLib for Seat;
     using ProofLib for Bounty;
@@ -64,11 +64,6 @@ contract TrainingMarket is ITrainingMarket {
 
     /// @inheritdoc ITrainingMarket
     address public immutable demands;
-
-    /// @inheritdoc ITrainingMarket
-    uint256 public bountyCount;
-
-    mapping(BountyId id => Bounty) private _bounties;
 
     /// @dev The three contracts name each other for ever: each is deployed with the addresses that the others will have.
     constructor(address newProofs, address newDemands) {
@@ -408,68 +403,6 @@ contract TrainingMarket is ITrainingMarket {
         emit EventsLib.Refunded(id, bounty.owner, amount);
 
         bounty.token.safeTransfer(bounty.owner, amount);
-    }
-
-    // --- views ---
-
-    /// @inheritdoc ITrainingMarket
-    function mergeOf(BountyId id, uint16 round) external view returns (Merge memory) {
-        return _bounties[id].merges[round];
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function ownerOf(BountyId id) external view returns (address) {
-        return _bounties[id].owner;
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function terms(BountyId id) external view returns (Terms memory) {
-        return _bounties[id].terms;
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function clock(BountyId id) external view returns (Clock memory present) {
-        Bounty storage bounty = _bounties[id];
-        present = bounty.present().read(bounty.terms, block.timestamp);
-        present.memberCount = bounty.memberCount;
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function money(BountyId id) external view returns (uint96 owed, uint128 free) {
-        return (_bounties[id].owed, _bounties[id].free);
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function provider(BountyId id, address account) external view returns (Provider memory) {
-        return _bounties[id].seats[account].standing;
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function commitmentOf(BountyId id, address account) external view returns (bytes32) {
-        Seat storage seat = _bounties[id].seats[account];
-        return seat.isCommitted() ? bytes32(seat.commitment) : bytes32(0);
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function seatOf(BountyId id, address account) external view returns (bool joined, uint16 index) {
-        Seat storage seat = _bounties[id].seats[account];
-        return (seat.commitment != 0, seat.standing.index);
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function revealOf(BountyId id, uint16 round, bytes32 updateRoot) external view returns (Reveal memory) {
-        return _bounties[id].reveals[round][updateRoot];
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function lapsedShare(BountyId id, uint16 round) external view returns (uint96) {
-        return _bounties[id].lapsed[round];
-    }
-
-    /// @inheritdoc ITrainingMarket
-    function bondOf(BountyId id, address account) external view returns (uint96 amount, uint32 lockedUntil) {
-        Bounty storage bounty = _bounties[id];
-        return (bounty.bonds[account].amount, bounty.bondFreeAt(bounty.present(), account));
     }
 
     // --- steps ---

@@ -143,7 +143,9 @@ contract MergingTest is MarketTest {
         _updates(3);
         MergeClaim memory newMerge = _claimOf(0, 0, "");
         newMerge.payoutLeaves = payoutLeaves;
-        if (payoutLeaves > 3) _refused(abi.encodeWithSelector(ErrorsLib.PayoutLeavesOutOfRange.selector, 3));
+        if (payoutLeaves == 0 || payoutLeaves > 3) {
+            _refused(abi.encodeWithSelector(ErrorsLib.PayoutLeavesOutOfRange.selector, 3));
+        }
         _merge(aggregator, newMerge);
     }
 

@@ -18,7 +18,7 @@ library MergeLib {
         require(claim.rejected >> reveals == 0, ErrorsLib.RejectedOutOfRange(reveals));
         uint256 count = BitsLib.countOnes(claim.rejected);
         require(claim.reasons.length == REASON_BYTES * count, ErrorsLib.ReasonsMismatch(count, claim.reasons.length));
-        require(claim.payoutLeaves <= members, ErrorsLib.PayoutLeavesOutOfRange(members));
+        require(claim.payoutLeaves != 0 && claim.payoutLeaves <= members, ErrorsLib.PayoutLeavesOutOfRange(members));
         if (count == reveals) share = 0;
         require(claim.paid <= share, ErrorsLib.PaidOverShare(share));
     }

@@ -68,6 +68,15 @@ library OpeningLib {
         return bytes28(ChunkTreeLib.sealRoot(ChunkTreeLib.climb(node, seat, siblings), siblings.length / 32));
     }
 
+    /// @notice Whether something stands beside the leaf at `index` where a tree of so many leaves must be empty.
+    function hasStray(bytes calldata siblings, uint256 index, uint256 leaves) internal pure returns (bool) {
+        for (uint256 level = 0; level < siblings.length / 32; ++level) {
+            bool isEmpty = ((index >> level) ^ 1) << level >= leaves;
+            if (isEmpty && bytes32(siblings[32 * level:32 * (level + 1)]) != 0) return true;
+        }
+        return false;
+    }
+
     function requireDepth(bytes calldata siblings, uint256 leaves) internal pure {
         uint256 expected = 32 * ChunkTreeLib.depthOf(leaves);
         require(siblings.length == expected, WrongSiblings(siblings.length, expected));

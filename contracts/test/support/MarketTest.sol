@@ -178,8 +178,9 @@ abstract contract MarketTest is Markets {
     }
 
     function _claimLapsed(uint256 k, uint16 round) internal {
+        bytes32 updateRoot = _updateRoot(k, round);
         _as(_provider(k));
-        market.claimLapsed(id, round, _updateRoot(k, round));
+        market.claimLapsed(id, round, updateRoot);
     }
 
     function _bond(address account) internal {
@@ -209,8 +210,9 @@ abstract contract MarketTest is Markets {
 
     function _reveal(uint256 k) internal {
         uint16 round = _round();
+        bytes32 updateRoot = _updateRoot(k, round);
         _as(_provider(k));
-        market.reveal(id, round, _cid(k, round), _updateRoot(k, round), _salt(k, round));
+        market.reveal(id, round, _cid(k, round), updateRoot, _salt(k, round));
     }
 
     /// @dev Commits and reveals of providers 0 .. count - 1, then to the merge phase.
@@ -253,7 +255,7 @@ abstract contract MarketTest is Markets {
 
     // --- what people would show ---
 
-    function _updateRoot(uint256 k, uint16 round) internal pure virtual returns (bytes32) {
+    function _updateRoot(uint256 k, uint16 round) internal view virtual returns (bytes32) {
         return _rootOf(keccak256(abi.encode("top", k, round)), NORM);
     }
 
