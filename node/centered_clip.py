@@ -24,9 +24,10 @@ from node.blocks import Blocks, Scratch, pieces, run_blocks
 from node.merge_arithmetic import GUARD, GUARD_BITS, ONE, scale_of
 
 _PIECE = 64 * 1024
-"""Coordinates of a block at a time: with the rows of `_ROWS` buckets they stay in the cache."""
+"""Coordinates of a block at a time: enough that calls, and waiting for the interpreter's lock, cost little."""
 
 _ROWS = 4
+"""Buckets at a time: few enough that their pieces stay in the cache, enough for a matrix product."""
 
 _MOST = 2**23
 """The greatest magnitude of an aggregate of updates."""
@@ -54,17 +55,19 @@ def merge_clipped(
              -> (pairs,), (pairs, chunks) uint64.
     """
     whole = Blocks(max(CHUNK, blocks.size // CHUNK * CHUNK), blocks.executor)
+    buckets = -(-len(updates) // parameters.bucket)
+    sums = np.empty((parameters.iterations * buckets, planes_PD.shape[1] // CHUNK), dtype=np.uint64)
     scales: list[int] = []
-    sums = []
     latest: tuple[int, ...] = ()
-    for _ in range(parameters.iterations):
+    for iteration in range(parameters.iterations):
         given = run_blocks(ClipPass(parameters.bucket, latest), planes_PD, updates, merged_PD, whole)
-        sums.append(np.concatenate([one for one in given if one is not None], axis=1))
-        latest = tuple(scale_of(total, parameters.tau) for total in _totals(sums[-1]))
+        rows = sums[iteration * buckets : (iteration + 1) * buckets]
+        np.concatenate([one for one in given if one is not None], axis=1, out=rows)
+        latest = tuple(scale_of(total, parameters.tau) for total in _totals(rows))
         scales += latest
     step = ServerStep(parameters.eta, parameters.beta)
     run_blocks(ClipPass(parameters.bucket, latest, step), planes_PD, updates, merged_PD, whole)
-    return scales, np.concatenate(sums)
+    return scales, sums
 
 
 def _totals(sums: NDArray[np.uint64]) -> list[int]:
