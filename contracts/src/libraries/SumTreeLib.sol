@@ -51,7 +51,7 @@ library SumTreeLib {
     /// @notice The root over `self` at `index`, given the siblings from the leaf up, 32 bytes each.
     function climb(SumNode self, uint256 index, bytes calldata siblings) internal pure returns (SumNode) {
         for (uint256 at = 0; at < siblings.length; at += 32) {
-            SumNode sibling = SumNode.wrap(bytes32(siblings[at:at + 32]));
+            SumNode sibling = SumNode.wrap(ChunkTreeLib.wordAt(siblings, at));
             self = index & 1 == 0 ? parent(self, sibling) : parent(sibling, self);
             index >>= 1;
         }

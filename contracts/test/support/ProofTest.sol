@@ -66,9 +66,14 @@ abstract contract ProofTest is MarketTest {
     }
 
     function _packed(uint16 round, uint256[] memory order) internal view returns (bytes memory packed) {
+        uint256 stride = 2 * COORDINATES + 8 + 32 * _depth();
+        packed = new bytes(stride * order.length);
         for (uint256 k = 0; k < order.length; ++k) {
             uint256 who = order[k];
-            packed = abi.encodePacked(packed, _content(who, round), _sum(who, round), _sumSiblings(who, round));
+            bytes memory one = abi.encodePacked(_content(who, round), _sum(who, round), _sumSiblings(who, round));
+            for (uint256 at = 0; at < stride; ++at) {
+                packed[k * stride + at] = one[at];
+            }
         }
     }
 

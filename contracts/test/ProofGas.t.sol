@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {MergeClaim, MergeRule} from "../src/Types.sol";
+import {IFraudProofs} from "../src/interfaces/IFraudProofs.sol";
+import {ProofTest} from "./support/ProofTest.sol";
+
+/// @notice What proofs cost at most in a model of ten million parameters, calldata included at EIP-7623's floor. Updates
+/// use the whole grid: no byte is cheap.
+/// forge-config: default.isolate = true
+contract ProofGasTest is ProofTest {
+    uint256 private constant COORDINATE = 1_200_000;
+    uint256 private constant BLOCK = 30_000_000;
+    uint256 private constant SMALL = 300_000;
+
+    /// @dev Provider 0's committed sum is wrong by this.
+    uint64 private _excess;
+
+    /// @dev Shown with -vvvv.
+    event Measured(string what, uint256 gas);
+
+    function setUp() public override {
+        super.setUp();
+        (rules.chunks, chunk, spread) = (78_125, 61_234, 32_767);
+    }
+
+    function _sum(uint256 k, uint16 round) internal view override returns (uint64) {
+        return super._sum(k, round) + (k == 0 ? _excess : 0);
+    }
+
+    function test_proveCoordinate__ofAMeanOf32__costsAtMost1200k() public {
+        _measure(32, COORDINATE);
+    }
+
+    function test_proveCoordinate__ofAMedianOf32__costsAtMost1200k() public {
+        rules.mergeRule = MergeRule.Median;
+        _measure(32, COORDINATE);
+    }
+
+    function test_proveCoordinate__ofATrimmedMeanOf32__costsAtMost1200k() public {
+        _setTrimmedMean();
+        _measure(32, COORDINATE);
+    }
+
+    function test_proveCoordinate__ofAMedianOf128__fitsABlock() public {
+        rules.mergeRule = MergeRule.Median;
+        _measure(128, BLOCK);
+    }
+
+    function test_proveCoordinate__ofATrimmedMeanOf128__fitsABlock() public {
+        _setTrimmedMean();
+        _measure(128, BLOCK);
+    }
+
+    function test_proveCoordinate__ofACenteredClipOf128__fitsABlock() public {
+        rules.mergeRule = MergeRule.CenteredClip;
+        rules.mergeParameters = bytes32(uint256(65_536) | 1 << 56 | 2 << 64 | 5_000 << 72);
+        scales = new bytes(3 * 2 * 128);
+        _measure(128, BLOCK);
+    }
+
+    function _setTrimmedMean() private {
+        rules.mergeRule = MergeRule.TrimmedMean;
+        rules.mergeParameters = bytes32(uint256(65_536) | 5 << 48);
+    }
+
+    function _measure(uint256 updates, uint256 most) private {
+        _revealed(updates);
+        afterwards = _anyState("wrong everywhere");
+        MergeClaim memory made = _claimOf(0, 0, "");
+        made.stateRoot = _stateRoot(afterwards, "after");
+        if (scales.length != 0) made.scalesHash = keccak256(scales);
+        _post(made);
+        bytes memory packed = _packed(1, _accepted(0));
+        _send(
+            abi.encodeCall(IFraudProofs.proveCoordinate, (_disputed(), chunk, 77, _before(), _after(), packed, scales)),
+            most
+        );
+    }
+
+    function test_proveLeaf__ofAnyUpdate__costsAtMost300k() public {
+        _excess = 1;
+        _revealed(2);
+        _send(abi.encodeCall(IFraudProofs.proveLeaf, (id, 1, chunk, _sum(0, 1), _leaf(0))), SMALL);
+    }
+
+    function test_provePayout__of16Updates__costsAtMost300k() public {
+        _measurePayout(16, SMALL);
+    }
+
+    function test_provePayout__of32Updates__costsAtMost400k() public {
+        _measurePayout(32, 400_000);
+    }
+
+    function _measurePayout(uint256 updates, uint256 most) private {
+        _revealed(updates);
+        MergeClaim memory made = _honest(0);
+        uint96[] memory payouts = new uint96[](updates);
+        payouts[3] = 1;
+        _setPayouts(payouts);
+        made.payoutRoot = _claimOf(0, 0, "").payoutRoot;
+        _post(made);
+        bytes32[] memory roots = _roots(_accepted(0));
+        _send(abi.encodeCall(IFraudProofs.provePayout, (_disputed(), _payout(3, 1), roots)), most);
+    }
+
+    /// @dev Calldata costs 40 gas a byte, 10 a zero one, where execution costs less.
+    function _send(bytes memory call, uint256 most) private {
+        uint256 floor = 21_000;
+        for (uint256 k = 0; k < call.length; ++k) {
+            floor += call[k] == 0 ? 10 : 40;
+        }
+        vm.prank(rival);
+        (bool success,) = address(proofs).call(call);
+        uint256 gas = vm.lastCallGas().gasTotalUsed;
+        assertTrue(success, "proven");
+        if (gas < floor) gas = floor;
+        emit Measured("proof", gas);
+        assertTrue(gas <= most, "gas");
+    }
+}
