@@ -50,5 +50,5 @@ def test_provider__when_its_ipfs_repository_is_lost__then_it_adds_its_file_again
         assert world.phase(bounty)[0] == Phase.REVEAL
         steps(world.provider(moved, bounty), "Reveal")
         steps(aggregator, "Merge")
-    assert world.merged(bounty, 1).rejected == 0
+    assert world.merged(bounty, 1).claim.rejected == 0
     assert world.audit(world.party("auditor"), bounty).verdict == Verdict.OK
