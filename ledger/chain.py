@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from web3.exceptions import BadFunctionCallOutput, BadResponseFormat, ContractLo
 from ledger.decoding import Abi, Log, abi_type
 from ledger.errors import BadInput, ChainError, ChainUnreachable, Reverted, WrongChain
 from ledger.keccak import Hash32, keccak
+from ledger.notices import CallMade, CallRepeated, Observer, ignore
 from ledger.records import Address, Position, Timestamp
 
 T = TypeVar("T")
@@ -60,10 +62,11 @@ class ContractLog(Log):
 class Chain:
     """One Ethereum node. Safe to use from several threads."""
 
-    def __init__(self, rpc_url: str, web3: Web3, session: requests.Session) -> None:
+    def __init__(self, rpc_url: str, web3: Web3, session: requests.Session, tell: Observer = ignore) -> None:
         """Use `connect`, which checks the endpoint."""
         self.rpc_url = rpc_url
         self.web3 = web3
+        self.tell = tell
         self._session = session
         self.chain_id: int = self.ask(lambda: web3.eth.chain_id)
 
@@ -143,14 +146,31 @@ class Chain:
         self._session.close()
 
     def ask(self, call: Callable[[], T]) -> T:
-        """Make one call to the node, again where the connection failed.
+        """Make one call to the node, again where the connection failed; `tell` hears how it went.
 
         Raises: ChainUnreachable; ChainError if the node refuses; the contract's own errors as they are.
         """
+        started = monotonic()
+        outcome: Literal["answered", "reverted", "refused", "unreachable"] = "unreachable"
+        try:
+            found = self._ask(call)
+            outcome = "answered"
+            return found
+        except (ContractLogicError, BadFunctionCallOutput):
+            outcome = "reverted"
+            raise
+        except ChainError as error:
+            outcome = "unreachable" if isinstance(error, ChainUnreachable) else "refused"
+            raise
+        finally:
+            self.tell(CallMade(outcome, monotonic() - started))
+
+    def _ask(self, call: Callable[[], T]) -> T:
         again = retry(
             retry=retry_if_exception_type(_CONNECTION),
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_exponential(multiplier=0.1, max=2.0),
+            before_sleep=lambda _: self.tell(CallRepeated()),
             reraise=True,
         )
         try:
@@ -176,7 +196,9 @@ class NodeRefused(ChainError):
         super().__init__(f"The Ethereum endpoint {rpc_url} refused a request: {message}.")
 
 
-def connect(rpc_url: str, chain_id: int | None = None, *, timeout_s: float = CALL_SECONDS) -> Chain:
+def connect(
+    rpc_url: str, chain_id: int | None = None, *, timeout_s: float = CALL_SECONDS, tell: Observer = ignore
+) -> Chain:
     """Connect to a node, and check that it is on the chain that is meant.
 
     Raises: BadInput if `rpc_url` is no http(s) address, ChainUnreachable, WrongChain if its id is not `chain_id`.
@@ -187,7 +209,7 @@ def connect(rpc_url: str, chain_id: int | None = None, *, timeout_s: float = CAL
     session = requests.Session()
     session.trust_env = False
     provider = HTTPProvider(rpc_url, {"timeout": timeout_s}, session=session, exception_retry_configuration=None)
-    chain = Chain(rpc_url, Web3(provider), session)
+    chain = Chain(rpc_url, Web3(provider), session, tell)
     if chain_id is not None and chain.chain_id != chain_id:
         raise WrongChain(f"{rpc_url} is on chain {chain.chain_id}, not on chain {chain_id}.")
     return chain

@@ -10,7 +10,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from time import monotonic
@@ -29,6 +29,7 @@ from ledger.errors import (
     ContentUnreachable,
 )
 from ledger.multiaddr import check_multiaddr, endpoint_multiaddr
+from ledger.notices import FetchFailed, FileFetched, FilePublished, Observer, ignore
 from ledger.unixfs import CHUNK_BYTES, digest_of, digest_of_file
 
 with warnings.catch_warnings():
@@ -59,7 +60,7 @@ class _Http(ClientSync):  # type: ignore[misc]
 class ContentStore:
     """Files by the digest of their CID. Safe to use from several threads."""
 
-    def __init__(self, api: str, *, cache: Path | None = None) -> None:
+    def __init__(self, api: str, *, cache: Path | None = None, tell: Observer = ignore) -> None:
         """Talk to the endpoint `api`, an `http://host:port` or a multiaddress.
 
         `cache` is a folder for fetched files, by CID; they are verified again when read.
@@ -67,6 +68,7 @@ class ContentStore:
         """
         self.api = api
         self._cache = cache
+        self._tell = tell
         try:
             self._client: Any = ipfshttpclient.Client(endpoint_multiaddr(api))
             self._client._client = _Http(endpoint_multiaddr(api), "api/v0", timeout=CALL_SECONDS)
@@ -78,10 +80,13 @@ class ContentStore:
 
         Raises: ContentMismatch if the endpoint gives it another CID than the protocol's import setting.
         """
+        started = monotonic()
         expected = digest_of_file(data) if isinstance(data, Path) else digest_of(data)
         answer = self._call(lambda: self._client.add_bytes(_stream(data), opts=dict(_IMPORT_SETTING)))
         if answer != to_cid(expected):
             raise ContentMismatch(to_cid(expected), f"the endpoint {self.api} added it as {str(answer)[:100]}")
+        size = data.stat().st_size if isinstance(data, Path) else len(data)
+        self._tell(FilePublished(answer, size, monotonic() - started))
         return expected
 
     def fetch(self, digest: Digest, max_bytes: int, timeout_s: float) -> bytes:
@@ -96,9 +101,11 @@ class ContentStore:
             if len(data) > max_bytes:
                 raise ContentTooLarge(to_cid(digest), max_bytes)
             return data
-        data = b"".join(self._download(digest, max_bytes, timeout_s))
-        if digest_of(data) != digest:
-            raise ContentMismatch(to_cid(digest), f"the endpoint {self.api} served other bytes")
+        with self._fetching(digest) as received:
+            data = b"".join(self._download(digest, max_bytes, timeout_s))
+            received.append(len(data))
+            if digest_of(data) != digest:
+                raise ContentMismatch(to_cid(digest), f"the endpoint {self.api} served other bytes")
         self._keep(digest, [data])
         return data
 
@@ -110,10 +117,12 @@ class ContentStore:
         cached = self._cached(digest)
         if cached is not None and cached.stat().st_size > max_bytes:
             raise ContentTooLarge(to_cid(digest), max_bytes)
-        with _replacing(path) as file:
+        fetching = self._fetching(digest) if cached is None else nullcontext(list[int]())
+        with fetching as received, _replacing(path) as file:
             parts = _stream(cached) if cached is not None else self._download(digest, max_bytes, timeout_s)
             file.writelines(parts)
             file.flush()
+            received.append(file.tell())
             if digest_of_file(Path(file.name)) != digest:
                 raise ContentMismatch(to_cid(digest), f"the endpoint {self.api} served other bytes")
         if cached is None:
@@ -200,6 +209,17 @@ class ContentStore:
                     if monotonic() > deadline:
                         raise ContentUnavailable(cid, timeout_s)
                     yield part
+
+    @contextmanager
+    def _fetching(self, digest: Digest) -> Iterator[list[int]]:
+        """Tell how a fetch went; the body puts into the list how many bytes came."""
+        started, received = monotonic(), list[int]()
+        try:
+            yield received
+        except ContentError as error:
+            self._tell(FetchFailed(to_cid(digest), type(error).__name__, monotonic() - started))
+            raise
+        self._tell(FileFetched(to_cid(digest), sum(received), monotonic() - started))
 
     def _cached(self, digest: Digest) -> Path | None:
         if self._cache is None:

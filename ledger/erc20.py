@@ -6,7 +6,7 @@ from ledger.artifacts import artifact
 from ledger.chain import Chain
 from ledger.errors import TooLittleFunds
 from ledger.records import Address, Wei
-from ledger.transactions import Transactor
+from ledger.transactions import Receipt, Transactor
 
 
 class Token:
@@ -26,8 +26,8 @@ class Token:
     def allowance(self, owner: Address, spender: Address) -> Wei:
         return Wei(self.chain.call(self._contract.functions.allowance(owner, spender)))
 
-    def ensure_allowance(self, transactor: Transactor, spender: Address, amount: Wei) -> None:
-        """Let `spender` take exactly `amount`, unless it may already.
+    def ensure_allowance(self, transactor: Transactor, spender: Address, amount: Wei) -> Receipt | None:
+        """Let `spender` take exactly `amount`; None if it may already.
 
         Raises: TooLittleFunds if the account holds less than that; nothing is sent then.
         """
@@ -35,5 +35,6 @@ class Token:
         balance = self.balance(account)
         if balance < amount:
             raise TooLittleFunds(account, f"token {self.address}", amount, balance)
-        if self.allowance(account, spender) < amount:
-            transactor.send(f"approve {amount} of {self.address}", self._contract.functions.approve(spender, amount))
+        if self.allowance(account, spender) >= amount:
+            return None
+        return transactor.send(f"approve {amount} of {self.address}", self._contract.functions.approve(spender, amount))

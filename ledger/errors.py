@@ -7,7 +7,8 @@ FedbountyError
 │   ├── WrongChain          another chain id, or no contract at the address
 │   ├── Reverted            the contract refused; carries the decoded custom error
 │   ├── TooLittleFunds      balance or allowance is too small
-│   └── StuckTransaction    (retryable) not mined in time, even at a higher fee
+│   ├── StuckTransaction    (retryable) not mined in time, even at a higher fee
+│   └── NonceTaken          (retryable) another program sends with the same key
 ├── ContentError        an artefact could not be had or is not what was committed            exit 4
 │   ├── ContentUnreachable  (retryable) the IPFS endpoint did not answer
 │   ├── ContentUnavailable  (retryable) nobody served the CID in time
@@ -82,6 +83,16 @@ class StuckTransaction(ChainError):
             f"The transaction {transaction} ({action}) was not mined within {waited_seconds:.0f} s, "
             f"even at a higher fee."
         )
+
+
+class NonceTaken(ChainError):
+    """Somebody else sends transactions with this key."""
+
+    retryable = True
+
+    def __init__(self, action: str, nonce: int) -> None:
+        self.action, self.nonce = action, nonce
+        super().__init__(f"The transaction to {action} was overtaken: another program uses this key (nonce {nonce}).")
 
 
 class ContentError(FedbountyError):

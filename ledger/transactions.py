@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -23,8 +23,10 @@ from web3.exceptions import ContractLogicError, TransactionNotFound
 from ledger.accounts import Key
 from ledger.chain import Chain, ContractLog, NodeRefused, contract_log, reverted
 from ledger.decoding import Abi
-from ledger.errors import ChainError, Reverted, StuckTransaction, TooLittleFunds
+from ledger.errors import ChainError, NonceTaken, Reverted, StuckTransaction, TooLittleFunds
+from ledger.fees import FeePolicy
 from ledger.journal import AccountLock, Attempt, Call, Fees, Journal, Open
+from ledger.notices import TransactionSent, TransactionSettled
 from ledger.records import Address
 
 BUMPS = 40
@@ -57,16 +59,8 @@ class Receipt:
     logs: tuple[ContractLog, ...]
     contract: str
     """The new contract's address after a deployment; else empty."""
-
-
-class NonceTaken(ChainError):
-    """Somebody else sends transactions with this key."""
-
-    retryable = True
-
-    def __init__(self, action: str, nonce: int) -> None:
-        self.action, self.nonce = action, nonce
-        super().__init__(f"The transaction to {action} was overtaken: another program uses this key (nonce {nonce}).")
+    seconds: float = field(default=0.0, compare=False)
+    """From sending it to having this receipt."""
 
 
 class Transactor:
@@ -87,6 +81,7 @@ class Transactor:
         """
         self.chain, self._key, self._patience, self._clock, self._pause = chain, key, patience, clock, pause
         self._eth: Any = chain.web3.eth
+        self._fees = FeePolicy(chain, patience.max_fee_per_gas)
         self._turn = threading.Lock()
         genesis = chain.block(0).hash.hex()[:8]  # a devnet that is started anew has the same id and other nonces
         self._lock = AccountLock(state / f"{chain.chain_id}-{key.address}.lock", key.address)
@@ -143,7 +138,7 @@ class Transactor:
             if receipt is not None and left_open == call:
                 return receipt
             gas = self._simulate(action, call, abi)
-            fees = self._suggested()
+            fees = self._fees.suggested()
             self._check_funds(call.value + gas * fees.max_fee)
             transaction = Open(self._nonce(), action, call, gas)
             self._journal.begin(transaction)
@@ -163,18 +158,6 @@ class Transactor:
         except NodeRefused as error:
             raise self._refusal(error, call.value) from error
         return estimate * 5 // 4 + 5_000
-
-    def _suggested(self) -> Fees:
-        """Twice the base fee and the node's tip: good for six full blocks."""
-        base = self.chain.ask(lambda: self._eth.get_block("latest")).get("baseFeePerGas")
-        if base is None:
-            raise ChainError(f"The chain {self.chain.chain_id} has no EIP-1559 fees, which fedbounty needs.")
-        tip = int(self.chain.ask(lambda: self._eth.max_priority_fee))
-        return self._capped(Fees(2 * int(base) + tip, tip))
-
-    def _capped(self, fees: Fees) -> Fees:
-        cap = self._patience.max_fee_per_gas
-        return fees if cap is None else Fees(min(fees.max_fee, cap), min(fees.tip, cap))
 
     def _check_funds(self, needed: int) -> None:
         available = self.chain.balance(self.address)
@@ -199,9 +182,10 @@ class Transactor:
             attempt = self._sign(transaction, fees)
             self._journal.attempt(transaction.nonce, attempt)
             try:
-                return self._deliver(attempt.raw)
+                self._deliver(attempt.raw)
+                return self._tell_sent(transaction, attempt)
             except NodeRefused as error:
-                higher = self._raised(fees)
+                higher = self._fees.raised(fees)
                 if "underpriced" not in error.message.lower() or higher == fees:
                     return self._withdraw(transaction, error)
                 fees = higher
@@ -212,6 +196,7 @@ class Transactor:
         if len(self._journal.attempts(transaction.nonce)) > 1:
             return
         self._journal.withdraw(transaction.nonce)
+        self.chain.tell(TransactionSettled(transaction.action, "withdrawn"))
         if "nonce" in error.message.lower():
             raise NonceTaken(transaction.action, transaction.nonce) from error
         raise self._refusal(error, transaction.call.value) from error
@@ -244,11 +229,6 @@ class Transactor:
         signed = self._key.sign_transaction(fields)
         return Attempt(signed.hash, signed.raw, fees)
 
-    def _raised(self, fees: Fees) -> Fees:
-        """An eighth more, which is what nodes ask for to replace a transaction, or today's fees if those are more."""
-        today = self._suggested()
-        return self._capped(Fees(max(-(-fees.max_fee * 9 // 8), today.max_fee), max(-(-fees.tip * 9 // 8), today.tip)))
-
     def _recover(self) -> tuple[Call | None, Receipt | None]:
         transaction = self._journal.open()
         if transaction is None:
@@ -259,6 +239,7 @@ class Transactor:
             return None, None
         with contextlib.suppress(NodeRefused):  # mined, replaced or underpriced by now: the wait finds out
             self._deliver(attempts[-1].raw)
+        self._tell_sent(transaction, attempts[-1])
         try:
             return transaction.call, self._settle(transaction, None)
         except Reverted:
@@ -275,16 +256,20 @@ class Transactor:
                 mined = self._mined(attempt.hash)
                 if mined is not None:
                     self._journal.settle(transaction.nonce, attempt.hash)
-                    return self._checked(transaction, mined, abi)
+                    receipt = self._receipt(transaction, mined, self._clock() - started)
+                    if mined["status"] == 1:
+                        return receipt
+                    raise self._failed(transaction, receipt, abi)
             now = self._clock()
             overtaken = (now if overtaken is None else overtaken) if taken else None
             if overtaken is not None and now - overtaken > self._patience.receipt_grace_seconds:
                 self._journal.settle(transaction.nonce, "")
+                self.chain.tell(TransactionSettled(transaction.action, "overtaken", seconds=now - started))
                 raise NonceTaken(transaction.action, transaction.nonce)
             if not taken and now - started > self._patience.give_up_after_seconds:
                 raise StuckTransaction(transaction.action, attempts[-1].hash, now - started)
             if now - sent > self._patience.replace_after_seconds and not taken:
-                self._broadcast(transaction, self._raised(attempts[-1].fees))
+                self._broadcast(transaction, self._fees.raised(attempts[-1].fees))
                 sent = now
             self._pause(self._patience.poll_seconds)
 
@@ -298,22 +283,31 @@ class Transactor:
 
         return self.chain.ask(receipt)
 
-    def _checked(self, transaction: Open, mined: Mapping[str, Any], abi: Abi | None) -> Receipt:
-        """The receipt of a success; a failure is tried again on the block before, to learn its reason."""
-        name = "0x" + bytes(mined["transactionHash"]).hex()
-        if mined["status"] != 1:
-            call = transaction.call
-            again = {"from": self.address, "to": call.recipient, "data": "0x" + call.data.hex(), "value": call.value}
-            try:
-                self.chain.ask(lambda: self._eth.call(again, int(mined["blockNumber"]) - 1))
-            except ContractLogicError as error:
-                raise reverted(transaction.action, error, abi) from error
-            raise Reverted(transaction.action, "failed when mined", {"transaction": name})
-        return Receipt(
-            transaction=name,
+    def _tell_sent(self, transaction: Open, attempt: Attempt) -> None:
+        forms = len(self._journal.attempts(transaction.nonce))
+        self.chain.tell(TransactionSent(transaction.action, attempt.hash, transaction.nonce, forms))
+
+    def _receipt(self, transaction: Open, mined: Mapping[str, Any], seconds: float) -> Receipt:
+        """The receipt of what was mined, be it a success or not."""
+        receipt = Receipt(
+            transaction="0x" + bytes(mined["transactionHash"]).hex(),
             block=int(mined["blockNumber"]),
             gas_used=int(mined["gasUsed"]),
             fee=int(mined["gasUsed"]) * int(mined["effectiveGasPrice"]),
             logs=tuple(contract_log(entry) for entry in mined["logs"]),
             contract=to_checksum_address(mined["contractAddress"]) if mined.get("contractAddress") else "",
+            seconds=seconds,
         )
+        spent = (receipt.transaction, receipt.gas_used, receipt.fee, seconds)
+        self.chain.tell(TransactionSettled(transaction.action, "mined" if mined["status"] == 1 else "reverted", *spent))
+        return receipt
+
+    def _failed(self, transaction: Open, receipt: Receipt, abi: Abi | None) -> Reverted:
+        """Why a mined transaction failed: it is tried again on the block before."""
+        call = transaction.call
+        again = {"from": self.address, "to": call.recipient, "data": "0x" + call.data.hex(), "value": call.value}
+        try:
+            self.chain.ask(lambda: self._eth.call(again, receipt.block - 1))
+        except ContractLogicError as error:
+            return reverted(transaction.action, error, abi)
+        return Reverted(transaction.action, "failed when mined", {"transaction": receipt.transaction})

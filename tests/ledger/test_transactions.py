@@ -14,9 +14,9 @@ import pytest
 from ledger.accounts import Key, new_key
 from ledger.chain import Chain, connect
 from ledger.devnet import Devnet, DevnetSettings, fund_ether, start_devnet
-from ledger.errors import BadInput, ChainUnreachable, Reverted, StuckTransaction, TooLittleFunds
+from ledger.errors import BadInput, ChainUnreachable, NonceTaken, Reverted, StuckTransaction, TooLittleFunds
 from ledger.journal import Attempt, Call, Fees, Journal, Open
-from ledger.transactions import NonceTaken, Patience, Transactor
+from ledger.transactions import Patience, Transactor
 from tests import door
 
 pytestmark = pytest.mark.chain
