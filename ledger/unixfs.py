@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.cid import SHA2_256, Digest
+from ledger.varint import BadVarint, encode_varint, read_varint
 
 CHUNK_BYTES = 262_144
 WIDTH = 174
@@ -57,12 +58,35 @@ def digest_of_file(path: Path) -> Digest:
         return _digest(iter(lambda: file.read(CHUNK_BYTES), b""))
 
 
+def file_blocks(path: Path) -> Iterator[tuple[Digest, bytes]]:
+    """Every block of the file at `path` with its digest, in constant memory: leaves first, the root last."""
+    with path.open("rb") as file:
+        yield from _blocks(iter(lambda: file.read(CHUNK_BYTES), b""))
+
+
 def _digest(chunks: Iterable[bytes]) -> Digest:
-    level = [_child(encode_leaf(chunk), len(chunk), ()) for chunk in chunks] or [_child(encode_leaf(b""), 0, ())]
+    for digest, _block in _blocks(chunks):
+        root = digest
+    return root
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[Digest, bytes]]:
+    level: list[Child] = []
+    for chunk in chunks:
+        block = encode_leaf(chunk)
+        level.append(_child(block, len(chunk), ()))
+        yield level[-1].digest, block
+    if not level:
+        block = encode_leaf(b"")
+        yield _child(block, 0, ()).digest, block
     while len(level) > 1:
-        groups = [tuple(level[start : start + WIDTH]) for start in range(0, len(level), WIDTH)]
-        level = [_child(encode_inner(group), sum(child.size for child in group), group) for group in groups]
-    return level[0].digest
+        above: list[Child] = []
+        for start in range(0, len(level), WIDTH):
+            group = tuple(level[start : start + WIDTH])
+            block = encode_inner(group)
+            above.append(_child(block, sum(child.size for child in group), group))
+            yield above[-1].digest, block
+        level = above
 
 
 def _child(block: bytes, size: int, children: tuple[Child, ...]) -> Child:
@@ -157,8 +181,11 @@ def _body(body: bytes) -> tuple[int, bytes, int, list[int]]:
 def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     at = 0
     while at < len(message):
-        tag, at = _read_varint(message, at)
-        value, at = _read_varint(message, at)
+        try:
+            tag, at = read_varint(message, at)
+            value, at = read_varint(message, at)
+        except BadVarint as error:
+            raise MalformedBlock(str(error)) from error
         if tag & 7 == _VARINT:
             yield tag >> 3, value
         elif tag & 7 == _BYTES and at + value <= len(message):
@@ -168,31 +195,9 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
             raise MalformedBlock("not a protobuf message of numbers and bytes")
 
 
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(message):
-            break
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
-        if byte < 0x80:
-            return value, at
-    raise MalformedBlock("a number in the block is cut off or too long")
-
-
 def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3 | _VARINT) + _varint(value)
+    return encode_varint(field << 3 | _VARINT) + encode_varint(value)
 
 
 def _field(field: int, value: bytes) -> bytes:
-    return _varint(field << 3 | _BYTES) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return encode_varint(field << 3 | _BYTES) + encode_varint(len(value)) + value
