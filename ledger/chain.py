@@ -141,6 +141,17 @@ class Chain:
         """How many of an account's transactions were mined: its next nonce."""
         return int(self.ask(lambda: self.web3.eth.get_transaction_count(to_checksum_address(account))))
 
+    def post(self, body: bytes) -> bytes:
+        """One exchange with the node as it goes over the wire; `ledger.batches` gives it meaning."""
+        provider: Any = self.web3.provider
+
+        def exchange() -> bytes:
+            answer = self._session.post(self.rpc_url, data=body, **provider.get_request_kwargs())
+            answer.raise_for_status()
+            return answer.content
+
+        return self.ask(exchange)
+
     def close(self) -> None:
         """Close the connections; later calls open new ones."""
         self._session.close()

@@ -60,6 +60,11 @@ class EventDecoder:
             if item["type"] == "event" and isinstance(record, type) and issubclass(record, Event):
                 self._shapes[event_topic(item)] = _shape(item, record)
 
+    def name(self, topic: bytes | None) -> str | None:
+        """The event that a signature hash stands for; None if the market does not define it."""
+        shape = self._shapes.get(topic) if topic else None
+        return shape.record.__name__ if shape else None
+
     def decode(self, log: Log) -> Event | None:
         """The event in `log`; None for an event that the market does not define.
 

@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
 
 from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,12 +21,16 @@ from ledger.errors import BadInput
 
 FILE_NAME = "fedbounty.toml"
 
+SECRET_LENGTH = 12
+"""Parts of an endpoint's address that are so long are taken for keys."""
+
 _ENVIRONMENT = {
     "FEDBOUNTY_RPC_URL": ("chain", "rpc_url"),
     "ETH_RPC_URL": ("chain", "rpc_url"),
     "FEDBOUNTY_CHAIN_ID": ("chain", "chain_id"),
     "FEDBOUNTY_MARKET": ("chain", "market"),
     "FEDBOUNTY_TOKEN": ("chain", "token"),
+    "FEDBOUNTY_CONFIRMATIONS": ("chain", "confirmations"),
     "FEDBOUNTY_IPFS_API": ("ipfs", "api"),
     "FEDBOUNTY_IPFS_PEERS": ("ipfs", "peers"),
     "FEDBOUNTY_KEYSTORE": ("keys", "directory"),
@@ -33,6 +38,10 @@ _ENVIRONMENT = {
     "FEDBOUNTY_ACCOUNT": ("keys", "account"),
     "FEDBOUNTY_PASSWORD_FILE": ("keys", "password_file"),
     "FEDBOUNTY_HOME": ("home",),
+    "FEDBOUNTY_METRICS_PORT": ("metrics", "port"),
+    "FEDBOUNTY_CURVES": ("curves", "directory"),
+    "FEDBOUNTY_LOG_JSON": ("logs", "json"),
+    "FEDBOUNTY_LOG_FILE": ("logs", "file"),
 }
 
 
@@ -55,6 +64,8 @@ class ChainSettings(_Section):
     token: str = ""
     """The ERC-20 token that new bounties are paid in."""
     poll_seconds: Annotated[float, Field(gt=0, le=600)] = 2.0
+    confirmations: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    """Blocks that must lie above a block before it is mirrored; None: 0 on a devnet, 12 elsewhere."""
 
 
 class IpfsSettings(_Section):
@@ -71,14 +82,46 @@ class KeySettings(_Section):
     password_file: Path | None = None
 
 
+class MetricsSettings(_Section):
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Where a daemon serves its metrics, on loopback; 0 takes a free port, None serves none."""
+
+
+class CurvesSettings(_Section):
+    directory: str = ""
+    """Where training curves are written; empty: `curves` in the home; `off`: nowhere."""
+
+
+class LogSettings(_Section):
+    json_lines: Annotated[bool, Field(alias="json")] = False
+    file: Path | None = None
+
+
 class Settings(_Section):
     """Everything that a command needs to know about its surroundings."""
 
     chain: ChainSettings = ChainSettings()
     ipfs: IpfsSettings = IpfsSettings()
     keys: KeySettings = Field(default_factory=KeySettings)
+    metrics: MetricsSettings = MetricsSettings()
+    curves: CurvesSettings = CurvesSettings()
+    logs: LogSettings = LogSettings()
     home: Path = Field(default_factory=lambda: user_data_path("fedbounty"))
     """Journals, caches and the embedded nodes' repositories."""
+
+    @property
+    def curves_folder(self) -> Path | None:
+        """Where training curves are written; None: nowhere."""
+        given = self.curves.directory
+        return None if given == "off" else Path(given).expanduser() if given else self.home / "curves"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must not be logged: the environment's password, and what endpoints' addresses hold of keys."""
+        found = [environment_password() or ""]
+        for address in (self.chain.rpc_url, self.ipfs.api):
+            found += _secrets_in(address)
+        return tuple(one for one in found if one)
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[tuple[str, ...], Any] | None = None) -> Settings:
@@ -105,6 +148,17 @@ def load_settings(path: Path | None = None, overrides: Mapping[tuple[str, ...], 
 def environment_password(name: str = "FEDBOUNTY_PASSWORD") -> str | None:
     """A key's password from the environment, if it is set there."""
     return os.environ.get(name)
+
+
+def _secrets_in(address: str) -> list[str]:
+    """A password, long parts of the path and values of the query: where providers of endpoints put their keys."""
+    try:
+        parts = urlsplit(address)
+        password = parts.password or ""
+    except ValueError:
+        return []
+    queried = [value for _, value in parse_qsl(parts.query)]
+    return [password, *(one for one in (*parts.path.split("/"), *queried) if len(one) >= SECRET_LENGTH)]
 
 
 def _settings_file(path: Path | None) -> Path | None:

@@ -1,0 +1,177 @@
+"""The mirror itself: kept at the chain's head by `sync`, read by everything else without a node."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from eth_utils.address import to_checksum_address
+
+from ledger.artifacts import artifact
+from ledger.batches import Batches
+from ledger.chain import Block, Chain, ContractLog
+from ledger.decoding import EventDecoder
+from ledger.errors import BadInput
+from ledger.history import BountyHistory, build_history
+from ledger.mirror.following import Follower, read_head
+from ledger.mirror.gas import gas_by_kind
+from ledger.mirror.records import GasUse, MirroredTransaction, Progress, SearchHit, SyncResult
+from ledger.mirror.schema import open_database
+from ledger.mirror.searching import search
+from ledger.records import Address, BountyId, Event, Position, Timestamp
+
+_LOG = "block, log_index, hash, topic0, topic1, topic2, topic3, data"
+_END = 2**62
+
+
+class NotMirrored(BadInput):
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} is not in the mirror. Bring it up to date with `fedbounty mirror`.")
+
+
+class Mirror:
+    """One mirror file, open. Safe to use from several threads; other processes may read and write it meanwhile."""
+
+    def __init__(self, path: Path, database: sqlite3.Connection, contracts: Sequence[Address]) -> None:
+        """Use `open`. contracts: in the order of their rows."""
+        self.path, self.contracts = path, tuple(contracts)
+        self._database, self._lock = database, RLock()
+        self._rows = {address: number for number, address in enumerate(contracts, 1)}
+        self._decoder = EventDecoder(artifact("TrainingMarket")["abi"])
+
+    @classmethod
+    def open(cls, path: Path, chain_id: int, contracts: Sequence[Address], *, read_only: bool = False) -> Mirror:
+        """Open the mirror of a chain's contracts, of which the first is the market; make it if it is not there.
+
+        read_only: nothing is made or written, so `sync` can't be called.
+        Raises: WrongMirror if the file is another chain's or market's; DamagedMirror; NoMirror.
+        """
+        database = open_database(path, chain_id, contracts, read_only)
+        known = [Address(row[0]) for row in database.execute("SELECT address FROM contracts ORDER BY id")]
+        return cls(path, database, known)
+
+    def sync(
+        self, chain: Chain, *, confirmations: int = 0, progress: Progress = lambda block, target, logs: None
+    ) -> SyncResult:
+        """Bring the mirror to the chain's newest block that has `confirmations` blocks above it.
+
+        It may be interrupted at any moment, and called again. What the chain no longer has is removed.
+        Raises: UnsettledChain, StrangeAnswer, ChainUnreachable, NodeRefused.
+        """
+        contracts = {address.lower(): row for address, row in self._rows.items()}
+        return Follower(self._database, self._lock, contracts, Batches(chain), progress).run(confirmations)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one moment, whoever writes meanwhile."""
+        with self._lock:
+            self._database.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._database.execute("ROLLBACK")
+
+    def head(self) -> Block | None:
+        """The last mirrored block; None before the first `sync`."""
+        return read_head(self._database, self._lock)
+
+    def logs(self, address: Address, first: int = 0, last: int | None = None) -> list[ContractLog]:
+        """A followed contract's log entries in the order of execution. first, last: blocks, inclusive.
+
+        Raises: NotMirrored for another contract.
+        """
+        if address not in self._rows:
+            raise NotMirrored(f"The contract {address}")
+        rows = self._select(
+            f"SELECT {_LOG} FROM logs WHERE block BETWEEN ? AND ? AND contract = ?"  # noqa: S608 - names of our own
+            " ORDER BY block, log_index",
+            (first, _END if last is None else last, self._rows[address]),
+        )
+        return [_contract_log(row, address) for row in rows]
+
+    def events(self, bounty: BountyId | None = None, first: int = 0, last: int | None = None) -> list[Event]:
+        """The market's events in the order of execution: the same values as `Market.events`.
+
+        Raises: UndecodableLog.
+        """
+        until = _END if last is None else last
+        if bounty is None:
+            found = self.logs(self.contracts[0], first, last)
+        else:
+            rows = self._select(
+                f"SELECT {_LOG} FROM logs WHERE contract = 1 AND topic1 = ?"  # noqa: S608 - names of our own
+                " AND block BETWEEN ? AND ? ORDER BY block, log_index",
+                (bounty.to_bytes(32, "big"), first, until),
+            )
+            found = [_contract_log(row, self.contracts[0]) for row in rows]
+        return [event for event in map(self._decoder.decode, found) if event is not None]
+
+    def history(self, bounty: BountyId) -> BountyHistory:
+        """A bounty's story up to the mirror's head.
+
+        Raises: NotMirrored if there is no such bounty yet; BrokenHistory, UndecodableLog.
+        """
+        events = self.events(bounty)
+        if not events:
+            raise NotMirrored(f"Bounty {bounty}")
+        return build_history(events)
+
+    def bounties(self) -> list[BountyId]:
+        """All bounties of the market, in the order of their numbers."""
+        rows = self._select("SELECT DISTINCT topic1 FROM logs WHERE contract = 1 AND topic1 > ? ORDER BY 1", (b"",))
+        return [BountyId(int.from_bytes(topic, "big")) for (topic,) in rows]
+
+    def transaction(self, tx_hash: str) -> MirroredTransaction | None:
+        """A transaction that wrote mirrored logs; None for any other, and for what is no hash."""
+        try:
+            key = bytes.fromhex(tx_hash.removeprefix("0x"))
+        except ValueError:
+            return None
+        rows = self._select(
+            "SELECT t.hash, t.block, b.timestamp, t.sender, t.gas_used, t.gas_price"
+            " FROM transactions AS t JOIN blocks AS b ON b.number = t.block WHERE t.hash = ?",
+            (key,),
+        )
+        for found, block, time, sender, gas_used, gas_price in rows:
+            account = Address(to_checksum_address(sender))
+            return MirroredTransaction("0x" + found.hex(), block, Timestamp(time), account, gas_used, gas_price)
+        return None
+
+    def gas_by_bounty(self, bounty: BountyId) -> list[GasUse]:
+        """What a bounty's transactions took, by kind and sender, the most gas first."""
+        with self._lock:
+            return gas_by_kind(self._database, self._decoder, bounty)
+
+    def block_time(self, number: int) -> Timestamp:
+        """When a block that holds mirrored logs was made.
+
+        Raises: NotMirrored for a block that is not kept.
+        """
+        for (time,) in self._select("SELECT timestamp FROM blocks WHERE number = ?", (number,)):
+            return Timestamp(time)
+        raise NotMirrored(f"The time of block {number}")
+
+    def search(self, text: str) -> list[SearchHit]:
+        """Bounties by number; accounts, transactions, roots by their 0x-hex; files by CID. Nothing for other text."""
+        with self._lock:
+            return search(self._database, self._decoder, text)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
+
+    def _select(self, query: str, values: Sequence[Any]) -> list[Any]:
+        with self._lock:
+            return self._database.execute(query, values).fetchall()
+
+
+def _contract_log(row: Sequence[Any], address: Address) -> ContractLog:
+    block, index, transaction, topic0, topic1, topic2, topic3, data = row
+    topics = tuple(topic for topic in (topic0, topic1, topic2, topic3) if topic is not None)
+    return ContractLog(Position(block, index, "0x" + transaction.hex()), topics, data, address)

@@ -1,0 +1,149 @@
+"""The mirror's file: its tables, their migrations, and whose file it is."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ledger.errors import BadInput
+from ledger.records import Address
+
+BUSY_SECONDS = 30.0
+"""How long to wait for another process that writes."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE chain (id INTEGER NOT NULL) STRICT;
+    CREATE TABLE contracts (id INTEGER PRIMARY KEY, address TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE blocks (
+        number INTEGER PRIMARY KEY, hash BLOB NOT NULL, timestamp INTEGER NOT NULL, logs INTEGER NOT NULL) STRICT;
+    CREATE INDEX checkpoints ON blocks (number) WHERE logs = 0;
+    CREATE TABLE transactions (
+        hash BLOB PRIMARY KEY, block INTEGER NOT NULL, sender BLOB NOT NULL, gas_used INTEGER NOT NULL,
+        gas_price INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX transactions_by_block ON transactions (block);
+    CREATE TABLE logs (
+        block INTEGER NOT NULL, log_index INTEGER NOT NULL, contract INTEGER NOT NULL REFERENCES contracts,
+        hash BLOB NOT NULL, topic0 BLOB, topic1 BLOB, topic2 BLOB, topic3 BLOB, data BLOB NOT NULL,
+        PRIMARY KEY (block, log_index)) STRICT, WITHOUT ROWID;
+    CREATE INDEX logs_by_subject ON logs (contract, topic1, block, log_index);
+    """,
+)
+"""One script a version, in order; `user_version` counts those that a file has seen. Never change one: add another."""
+
+
+class WrongMirror(BadInput):
+    def __init__(self, path: Path, detail: str) -> None:
+        self.path, self.detail = path, detail
+        super().__init__(f"The mirror {path} is of {detail}. Name another file, or delete this one: it is only a copy.")
+
+
+class DamagedMirror(BadInput):
+    def __init__(self, path: Path, detail: str) -> None:
+        self.path, self.detail = path, detail
+        super().__init__(f"The mirror {path} can't be read ({detail}). Delete it: `fedbounty mirror` writes it anew.")
+
+
+class NoMirror(BadInput):
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"There is no mirror {path} yet. Make it with `fedbounty mirror`.")
+
+
+def open_database(path: Path, chain_id: int, contracts: Sequence[Address], read_only: bool) -> sqlite3.Connection:
+    """Open the file, make or migrate it, and see that it is of this chain and this market.
+
+    contracts: the market first. A file that lacks one of the others is emptied, to be followed anew.
+    Raises: WrongMirror, DamagedMirror; NoMirror if it is only to be read and is not there.
+    """
+    if read_only and not path.is_file():
+        raise NoMirror(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = _connect(path, read_only)
+    except (OSError, sqlite3.Error) as error:
+        raise DamagedMirror(path, str(error)) from error
+    try:
+        if not read_only:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            _migrate(path, database)
+        _check_owner(path, database, chain_id, contracts, read_only)
+    except sqlite3.DatabaseError as error:
+        database.close()
+        raise DamagedMirror(path, str(error)) from error
+    except BadInput:
+        database.close()
+        raise
+    return database
+
+
+def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
+    mode = "ro" if read_only else "rwc"
+    uri = f"{path.resolve().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _migrate(path: Path, database: sqlite3.Connection) -> None:
+    """Bring the tables up to date, each version in one transaction."""
+    while (version := _version(path, database)) < len(MIGRATIONS):
+        script = f"BEGIN IMMEDIATE; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
+        try:
+            database.executescript(script)
+        except sqlite3.OperationalError:
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            if _version(path, database) == version:  # else another process was first
+                raise
+
+
+def _version(path: Path, database: sqlite3.Connection) -> int:
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise WrongMirror(path, f"a newer fedbounty (version {version}, not {len(MIGRATIONS)})")
+    return version
+
+
+def _check_owner(
+    path: Path, database: sqlite3.Connection, chain_id: int, contracts: Sequence[Address], read_only: bool
+) -> None:
+    if read_only and _version(path, database) < len(MIGRATIONS):
+        raise WrongMirror(path, "an older fedbounty, and is only to be read")
+    if not read_only:
+        database.execute("BEGIN IMMEDIATE")
+    try:
+        known = [Address(row[0]) for row in database.execute("SELECT address FROM contracts ORDER BY id")]
+        owner = database.execute("SELECT id FROM chain").fetchone()
+        if owner is not None and owner[0] != chain_id:
+            raise WrongMirror(path, f"chain {owner[0]}, not of chain {chain_id}")
+        if known and known[0] != contracts[0]:
+            raise WrongMirror(path, f"the market {known[0]}, not of {contracts[0]}")
+        missing = [address for address in contracts if address not in known]
+        if missing and read_only:
+            raise WrongMirror(path, f"other contracts: {missing[0]} is not followed")
+        if missing:
+            _adopt(database, chain_id, [*known, *missing])
+    finally:
+        if database.in_transaction:
+            database.execute("COMMIT")
+
+
+def _adopt(database: sqlite3.Connection, chain_id: int, contracts: Sequence[Address]) -> None:
+    for table in ("chain", "contracts", "logs", "transactions", "blocks"):
+        database.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
+    database.execute("INSERT INTO chain VALUES (?)", (chain_id,))
+    database.executemany("INSERT INTO contracts (address) VALUES (?)", [(address,) for address in contracts])
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """All of what is written inside, or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield database
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")

@@ -1,0 +1,44 @@
+"""The mirror that the settings name: one file a chain and market, in the home."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ledger.devnet import CHAIN_ID
+from ledger.mirror import Mirror, Progress, SyncResult
+from node.connections import Ledgers
+from node.settings import Settings
+
+CONFIRMATIONS = 12
+"""Blocks above the last one that is mirrored, unless the settings say otherwise or the chain is a devnet."""
+
+
+def mirror_path(settings: Settings, ledgers: Ledgers) -> Path:
+    return settings.home / "mirrors" / f"{ledgers.chain.chain_id}-{ledgers.market.address.lower()}.sqlite"
+
+
+def open_mirror(settings: Settings, ledgers: Ledgers, *, read_only: bool = False) -> Mirror:
+    """Open the mirror of the settings' market and its judges; nothing is read from the chain's logs yet.
+
+    Raises: WrongMirror, DamagedMirror; NoMirror if `read_only` and it was never made.
+    """
+    contracts = [ledgers.market.address, *ledgers.market.judges()]
+    return Mirror.open(mirror_path(settings, ledgers), ledgers.chain.chain_id, contracts, read_only=read_only)
+
+
+def confirmations(settings: Settings, ledgers: Ledgers) -> int:
+    """How many blocks must lie above a block before it is mirrored."""
+    if settings.chain.confirmations is not None:
+        return settings.chain.confirmations
+    return 0 if ledgers.chain.chain_id == CHAIN_ID else CONFIRMATIONS
+
+
+def sync_mirror(
+    settings: Settings, ledgers: Ledgers, mirror: Mirror, progress: Progress = lambda block, target, logs: None
+) -> SyncResult:
+    """Bring the mirror to the chain's newest block that is confirmed as the settings want it.
+
+    Raises: ChainUnreachable, StrangeAnswer, UnsettledChain.
+    """
+    depth = confirmations(settings, ledgers)
+    return mirror.sync(ledgers.chain, confirmations=depth, progress=progress)
