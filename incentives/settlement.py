@@ -12,7 +12,7 @@ from incentives.standing import Settlement, SettlementFault
 from incentives.transitions import apply
 from ledger.records import Event, Posted
 
-__all__ = ["Settlement", "SettlementFault", "settle"]
+__all__ = ["Settlement", "SettlementFault", "open_settlement", "settle", "settle_next"]
 
 
 def settle(events: Iterable[Event]) -> Settlement:
@@ -26,11 +26,21 @@ def settle(events: Iterable[Event]) -> Settlement:
     first = next(ordered, None)
     if not isinstance(first, Posted):
         raise ValueError("a bounty's first event is Posted")
-    state = Settlement(first, free=first.terms.pot, deposits=first.terms.pot)
+    state = open_settlement(first)
     for event in ordered:
-        apply(state, event)
-        _check_conservation(state, event)
+        settle_next(state, event)
     return state
+
+
+def open_settlement(posted: Posted) -> Settlement:
+    """Where a bounty stands when it was posted."""
+    return Settlement(posted, free=posted.terms.pot, deposits=posted.terms.pot)
+
+
+def settle_next(state: Settlement, event: Event) -> None:
+    """Go on by one event; what the protocol does not allow becomes a fault of `state`."""
+    apply(state, event)
+    _check_conservation(state, event)
 
 
 def _check_conservation(state: Settlement, event: Event) -> None:

@@ -6,15 +6,13 @@ its CID or an error, whatever the endpoint says. The root that a record commits 
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from time import monotonic
-from typing import IO, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import requests
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
@@ -31,6 +29,7 @@ from ledger.errors import (
 from ledger.multiaddr import check_multiaddr, endpoint_multiaddr
 from ledger.notices import FetchFailed, FileFetched, FilePublished, Observer, ignore
 from ledger.unixfs import CHUNK_BYTES, digest_of, digest_of_file
+from ledger.whole_files import replacing
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -46,6 +45,16 @@ ATTEMPTS = 3
 
 _IMPORT_SETTING = {"chunker": "size-262144", "cid-version": 0, "raw-leaves": "false", "pin": "true"}
 _MALFORMED = re.compile(r"not a (file|block|dag-pb|UnixFS)|is a directory|protobuf|proto:|wire type|unrecognized", re.I)
+
+
+class FileSource(Protocol):
+    """Where files come from: an IPFS endpoint, or a CAR file."""
+
+    def fetch_to(self, digest: Digest, path: Path, max_bytes: int, timeout_s: float) -> None:
+        """Write the file to `path`; `path` is whole and right, or untouched.
+
+        Raises: ContentTooLarge, ContentUnavailable, ContentMismatch, ContentUnreachable.
+        """
 
 
 class _Http(ClientSync):  # type: ignore[misc]
@@ -118,7 +127,7 @@ class ContentStore:
         if cached is not None and cached.stat().st_size > max_bytes:
             raise ContentTooLarge(to_cid(digest), max_bytes)
         fetching = self._fetching(digest) if cached is None else nullcontext(list[int]())
-        with fetching as received, _replacing(path) as file:
+        with fetching as received, replacing(path) as file:
             parts = _stream(cached) if cached is not None else self._download(digest, max_bytes, timeout_s)
             file.writelines(parts)
             file.flush()
@@ -235,7 +244,7 @@ class ContentStore:
 
     def _keep(self, digest: Digest, parts: Iterable[bytes]) -> None:
         if self._cache is not None:
-            with _replacing(self._cache / to_cid(digest)) as file:
+            with replacing(self._cache / to_cid(digest)) as file:
                 file.writelines(parts)
 
     @contextmanager
@@ -283,21 +292,6 @@ def _stream(data: bytes | Path) -> Iterator[bytes]:
         return
     with data.open("rb") as file:
         yield from iter(lambda: file.read(CHUNK_BYTES), b"")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file that takes the name `path` only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
 
 
 def _duration(seconds: float) -> str:

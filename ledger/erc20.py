@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ledger.artifacts import artifact
+from ledger.batches import Batches
 from ledger.chain import Chain
 from ledger.errors import TooLittleFunds
+from ledger.past_calls import call_at
 from ledger.records import Address, Wei
 from ledger.transactions import Receipt, Transactor
 
@@ -22,6 +26,11 @@ class Token:
 
     def balance(self, account: Address) -> Wei:
         return Wei(self.chain.call(self._contract.functions.balanceOf(account)))
+
+    def balances_at(self, account: Address, blocks: Sequence[int]) -> dict[int, Wei]:
+        """An account's balance after each of `blocks`, which rise; without those that the node does not answer for."""
+        found = call_at(Batches(self.chain), self._contract.functions.balanceOf(account), blocks)
+        return {block: Wei(balance) for block, (balance,) in found.items()}
 
     def allowance(self, owner: Address, spender: Address) -> Wei:
         return Wei(self.chain.call(self._contract.functions.allowance(owner, spender)))

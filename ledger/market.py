@@ -10,12 +10,14 @@ from dataclasses import fields
 from typing import Any
 
 from ledger.artifacts import artifact
+from ledger.batches import Batches
 from ledger.chain import Block, Chain
 from ledger.cid import Digest
 from ledger.decoding import EventDecoder, Log, camel, terms_from
 from ledger.errors import BadInput, Reverted
 from ledger.keccak import Hash32
 from ledger.merge_records import KeptMerge
+from ledger.past_calls import call_at
 from ledger.records import (
     Address,
     BountyId,
@@ -80,6 +82,11 @@ class Market:
     def money(self, bounty: BountyId, at: Block | None = None) -> Money:
         owed, free = self._call("money", bounty, at=at)
         return Money(Wei(owed), Wei(free))
+
+    def money_at(self, bounty: BountyId, blocks: Sequence[int]) -> dict[int, Money]:
+        """The purses after each of `blocks`, which rise; without those whose state the node no longer has."""
+        found = call_at(Batches(self.chain), self.contract.functions.money(bounty), blocks)
+        return {block: Money(Wei(owed), Wei(free)) for block, (owed, free) in found.items()}
 
     def provider(self, bounty: BountyId, account: Address, at: Block | None = None) -> Provider:
         return Provider(*self._call("provider", bounty, account, at=at))

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from ledger.cid import Digest, from_cid, to_cid
 from ledger.commitments import CHUNK, state_tree, zero_state_root
-from ledger.content import ContentStore
+from ledger.content import ContentStore, FileSource
 from ledger.errors import ContentMismatch, ContentTooLarge, ProtocolFault
 from ledger.merge_parameters import MergeParameters
 from ledger.records import Merged, Revealed, Terms
 from ledger.unixfs import digest_of_file
 from node import manifest as manifests
+from node.clip_files import clip_file_bytes
 from node.manifest import Manifest
 from node.manifest_sections import HoldoutSection
 from node.state_files import decode_state, state_file_bytes
@@ -46,13 +47,15 @@ class Programs:
     evaluate: Path
 
 
-class BountyFiles:
-    """Artefacts of bounties, through one content store and one cache directory.
+class Artefacts:
+    """Artefacts of bounties, read from one source through one cache directory.
 
     Raises: ContentError leaves from every method; what they return has the committed root.
     """
 
-    def __init__(self, store: ContentStore, cache: Path, fetch_seconds: float) -> None:
+    store: FileSource
+
+    def __init__(self, store: FileSource, cache: Path, fetch_seconds: float) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         self.store = store
         self._cache = cache
@@ -104,6 +107,17 @@ class BountyFiles:
         """The update's file as revealed. Its root is not checked here: that is verification's work."""
         return self.file(revealed.cid, update_file_bytes(terms.chunks))
 
+    def clip(self, merged: Merged, terms: Terms) -> Path | None:
+        """The scales and distances of a clipping merge; None for one that does not clip.
+
+        Raises: ContentError; ContentTooLarge if it is larger than that of a round with all its updates.
+        """
+        if not any(merged.claim.clip_cid):
+            return None
+        rule = MergeParameters.unpack(terms.merge_rule, terms.merge_parameters)
+        pairs = rule.iterations * -(-terms.max_updates // max(rule.bucket, 1))
+        return self.file(merged.claim.clip_cid, clip_file_bytes(pairs, terms.chunks))
+
     def report(self, merged: Merged) -> bytes:
         return self.file(merged.claim.report_cid, MAX_REPORT_BYTES).read_bytes()
 
@@ -126,6 +140,15 @@ class BountyFiles:
             self._whole.add(digest)
             return True
         return False
+
+
+class BountyFiles(Artefacts):
+    """Artefacts read from an IPFS endpoint, and published on it."""
+
+    store: ContentStore
+
+    def __init__(self, store: ContentStore, cache: Path, fetch_seconds: float) -> None:
+        super().__init__(store, cache, fetch_seconds)
 
     def publish(self, data: bytes) -> Digest:
         """Pin bytes and keep a copy at hand."""

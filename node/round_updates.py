@@ -1,28 +1,99 @@
-"""A round's updates, fetched and verified side by side; what fails has a reason instead of an update."""
+"""A round's updates, fetched and verified side by side; what fails has a reason instead of an update.
+
+Files are fetched on threads. Their trees are hashed in processes where there is enough to hash: hashing leaves in
+Python holds the interpreter, so threads would take turns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeAlias
 
 from ledger.errors import ContentError, ContentMismatch, ContentTooLarge, ContentUnavailable
 from ledger.merge_records import Reason
 from ledger.records import Revealed, Terms
-from node.bounty_files import BountyFiles
-from node.verification import Rejection, VerifiedUpdate, check_update
+from node.bounty_files import Artefacts
+from node.verification import Rejection, VerifiedUpdate, check_update, mapped_update, update_fault
 
 Checked: TypeAlias = VerifiedUpdate | Rejection
 
 FETCHES_AT_ONCE = 8
+ROUNDS_AHEAD = 2
+"""Rounds whose updates are fetched and verified while an earlier one is looked at."""
+
+
+class UpdateChecks:
+    """Fetches and verifies updates of one bounty, several at once.
+
+    coordinates: of the model, padding not counted.
+    workers:     processes that hash; None to hash on the fetching threads.
+    """
+
+    def __init__(
+        self, files: Artefacts, terms: Terms, coordinates: int, threads: Executor, workers: Executor | None = None
+    ) -> None:
+        self._files, self._terms, self._coordinates = files, terms, coordinates
+        self._threads, self._workers = threads, workers
+
+    def start(self, reveals: Sequence[Revealed], told: Callable[[], None] = lambda: None) -> list[Future[Checked]]:
+        """Begin with these updates; the answers come in their order.
+
+        told:   called after each, from any thread.
+        Raises: (from the futures) ContentUnreachable: an endpoint that is down is nobody's fault.
+        """
+        futures = [self._threads.submit(self._check, revealed) for revealed in reveals]
+        for future in futures:
+            future.add_done_callback(lambda _: told())
+        return futures
+
+    def _check(self, revealed: Revealed) -> Checked:
+        try:
+            path = self._files.update(revealed, self._terms)
+        except ContentError as error:
+            return _rejection(error, revealed)
+        if self._workers is None:
+            return check_update(path, revealed, self._coordinates)
+        try:
+            fault = self._workers.submit(update_fault, path, revealed, self._coordinates).result()
+        except BrokenProcessPool:  # killed by the system: the answer is late, not lost
+            return check_update(path, revealed, self._coordinates)
+        return fault if fault is not None else mapped_update(path, revealed)
+
+    def in_order(
+        self, rounds: Iterable[Sequence[Revealed]], told: Callable[[], None] = lambda: None
+    ) -> Iterator[list[Checked]]:
+        """The updates of one round after the other, while those of the next are being verified."""
+        started: list[list[Future[Checked]]] = []
+        for reveals in rounds:
+            started.append(self.start(reveals, told))
+            if len(started) > ROUNDS_AHEAD:
+                yield [future.result() for future in started.pop(0)]
+        for futures in started:
+            yield [future.result() for future in futures]
+
+
+@contextmanager
+def open_checks(
+    files: Artefacts, terms: Terms, coordinates: int, workers: Executor | None = None
+) -> Iterator[UpdateChecks]:
+    """Checks with threads of their own; what was not begun is dropped at the end."""
+    threads = ThreadPoolExecutor(FETCHES_AT_ONCE)
+    try:
+        yield UpdateChecks(files, terms, coordinates, threads, workers)
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def check_updates(
-    files: BountyFiles,
+    files: Artefacts,
     terms: Terms,
     reveals: Sequence[Revealed],
     coordinates: int,
     progress: Callable[[int], None] = lambda done: None,
+    workers: Executor | None = None,
 ) -> list[Checked]:
     """Fetch and verify updates, in the order of `reveals`.
 
@@ -30,18 +101,10 @@ def check_updates(
     progress:    called with how many are done.
     Raises: ContentUnreachable: an endpoint that is down is nobody's fault.
     """
-
-    def check(revealed: Revealed) -> Checked:
-        try:
-            path = files.update(revealed, terms)
-        except ContentError as error:
-            return _rejection(error, revealed)
-        return check_update(path, revealed, coordinates)
-
     checked: list[Checked] = []
-    with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
-        for one in pool.map(check, reveals):
-            checked.append(one)
+    with open_checks(files, terms, coordinates, workers) as checks:
+        for future in checks.start(reveals):
+            checked.append(future.result())
             progress(len(checked))
     return checked
 

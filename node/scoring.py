@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from node.bounty_files import BountyFiles
+from node.bounty_files import Artefacts
 from node.data.load import load_file
 from node.data.schema import Examples
 from node.evaluation import evaluate
@@ -32,7 +32,7 @@ class Scorer:
         return evaluate(self._program, self._manifest, weights_D, self._examples)
 
 
-def open_scorer(files: BountyFiles, manifest: Manifest) -> Scorer | None:
+def open_scorer(files: Artefacts, manifest: Manifest) -> Scorer | None:
     """A scorer on the published hold-out; None where the owner published none.
 
     Raises: BadPackage, BadData, ContentError.

@@ -149,11 +149,19 @@ def decode_update(data: Buffer, coordinates: int) -> NDArray[np.int16]:
     _check_header(view, chunks)
     if len(view) != update_file_bytes(chunks):
         raise WrongLengthUpdate(f"the file has {len(view)} bytes, not {update_file_bytes(chunks)}")
-    update_D = np.frombuffer(view, dtype="<i2", offset=HEADER.size)
+    update_D = update_values(view)
     if update_D[coordinates:].any():
         at = coordinates + int(np.flatnonzero(update_D[coordinates:])[0])
         raise MalformedUpdate(f"the padding coordinate {at} is not 0")
     return update_D
+
+
+def update_values(data: Buffer) -> NDArray[np.int16]:
+    """The values of an update file that was checked before.
+
+    Shapes: -> (chunks * CHUNK,) int16, a read-only view into `data`.
+    """
+    return np.frombuffer(memoryview(data).cast("B").toreadonly(), dtype="<i2", offset=HEADER.size)
 
 
 def off_grid_chunks(update_D: NDArray[np.int16]) -> tuple[int, ...]:

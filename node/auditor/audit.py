@@ -1,160 +1,138 @@
-"""The audit of one bounty from chain and IPFS alone: every root, every merge, every payment."""
+"""The audit of one bounty from chain and files alone: every root, every merge, every payment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from incentives.settlement import settle
-from ledger.cid import to_cid
-from ledger.errors import ContentError, ContentUnreachable, ProtocolFault
-from ledger.history import BountyHistory, RoundHistory, accepted, build_history
+from ledger.chain import Block
+from ledger.history import BountyHistory, build_history
 from ledger.keccak import Hash32
-from ledger.market import Market
+from ledger.market import Market, UnknownBounty
 from ledger.proofs import FraudProofs
-from ledger.records import BountyId, Merged, Terms
-from node.auditor.money import money_differences
-from node.auditor.report import AuditReport, Difference, RoundReport, Verdict, verdict_of
-from node.auditor.rounds import (
-    clip_differences,
-    pay_differences,
-    rejection_differences,
-    state_difference,
-    state_file_difference,
-)
-from node.bounty_files import BountyFiles, planes_of
-from node.manifest import Manifest, coordinates
-from node.merged_states import MergedState, merge_accepted, needs_seed
-from node.round_updates import Checked, check_updates
-from node.scoring import Scorer, open_scorer
-from node.state_files import state_file_bytes
-from node.verification import Rejection, VerifiedUpdate
+from ledger.records import BountyId, Event
+from node.auditor.money import check_money, replay
+from node.auditor.recompute import Recomputation, Start
+from node.auditor.report import AuditReport, RoundReport, Unchecked, verdict_of
+from node.bounty_files import Artefacts
+from node.hashing_processes import open_processes
+from node.manifest import coordinates
+from node.merged_states import needs_seed
+from node.round_updates import open_checks
+from node.scoring import open_scorer
 
-RoundProgress = Callable[[RoundReport, int], None]
-"""Called after each round with its report and the number of rounds there are."""
+Progress = Callable[[int, int], None]
+"""Called with the number of updates that were verified, and of those that there are; from several threads."""
 
-UNCHECKED = (
-    "that providers trained at all, and on what: nothing outside a provider can see it",
-    "that an update rejected as unavailable could not be had at the time",
-)
+
+class EventSource(Protocol):
+    """Where the market's events are read: the chain itself, or a mirror of it."""
+
+    def events(self, bounty: BountyId | None, first: int = 0, last: int | None = None) -> list[Event]:
+        """The events in the order of execution; of all bounties for None. Blocks are inclusive."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A report, with what it is about."""
+
+    report: AuditReport
+    history: BountyHistory
+    block: Block
 
 
 class Auditor:
-    """Audits one bounty. The state it carries forward is its own, never the recorded one."""
+    """Audits one bounty.
 
-    def __init__(self, market: Market, files: BountyFiles, bounty: BountyId) -> None:
+    files:  where its artefacts are read.
+    source: where its events are read; the market itself by default.
+    """
+
+    def __init__(self, market: Market, files: Artefacts, bounty: BountyId, source: EventSource | None = None) -> None:
         self._market, self._files, self._bounty = market, files, bounty
+        self._source = source or market
 
-    def run(self, progress: RoundProgress = lambda report, rounds: None) -> AuditReport:
-        """Recompute everything up to the newest block.
+    def run(self, progress: Progress = lambda done, updates: None) -> AuditReport:
+        """Recompute everything up to the newest block; see `audit`."""
+        return self.audit(self._market.chain.block(), progress).report
+
+    def audit(self, block: Block, progress: Progress = lambda done, updates: None) -> Audited:
+        """Recompute everything up to `block`.
 
         Raises: ChainError, ContentUnreachable; ContentUnavailable if the manifest or the model can't be had;
-                TermsMismatch if chain and manifest contradict each other.
+                TermsMismatch if chain and manifest contradict each other; UnknownBounty.
         """
-        block = self._market.chain.block()
-        history = build_history(self._market.events(self._bounty, last=block.number))
-        terms = history.posted.terms
-        manifest = self._files.manifest(terms)
+        events = self._source.events(None, last=block.number)
+        own = [event for event in events if event.bounty == self._bounty]
+        if not own:
+            raise UnknownBounty(self._bounty, self._market.address)
+        history = build_history(own)
+        money = check_money(self._market, history, replay(self._bounty, events), block)
+        manifest = self._files.manifest(history.posted.terms)
         scorer = open_scorer(self._files, manifest)
-        settlement = settle(history.events)
-        differences = money_differences(history, settlement, self._market.money(self._bounty, at=block))
-        state_PD = self._files.state(None, terms)
-        start = scorer.score(state_PD[0]) if scorer else {}
-        reports: list[RoundReport] = []
-        for one in history.rounds.values():
-            report, state_PD = self._round(history, one, state_PD, manifest, scorer)
-            reports.append(report)
-            progress(report, len(history.rounds))
-            if report.verdict != Verdict.OK:
-                break
-        missing = [cid for report in reports for cid in report.missing]
-        found = [*differences, *(one for report in reports for one in report.differences)]
-        return AuditReport(
+        again = Recomputation(self._files, history, manifest, scorer, self._seed)
+        start = again.first()
+        metrics = scorer.score(start.planes_PD[0]) if scorer and start.planes_PD is not None else {}
+        rounds = self._rounds(history, again, start, coordinates(manifest), progress)
+        missing = [cid for one in rounds for cid in one.missing]
+        found = [*money.differences, *(difference for one in rounds for difference in one.differences)]
+        report = AuditReport(
             bounty=self._bounty,
+            block=block.number,
+            block_hash="0x" + block.hash.hex(),
             verdict=verdict_of(found, missing),
-            metrics_start=start,
-            rounds=tuple(reports),
-            money=settlement.figures(),
-            differences=tuple(differences),
-            unchecked=UNCHECKED if scorer else (*UNCHECKED, "how good the model is: no hold-out was published"),
+            metrics_start=metrics,
+            rounds=tuple(rounds),
+            money=money.books.figures,
+            books=money.books,
+            differences=money.differences,
+            unchecked=(*unchecked(history, scorer is not None), *money.unchecked),
         )
+        return Audited(report, history, block)
 
-    def _round(
-        self,
-        history: BountyHistory,
-        one: RoundHistory,
-        before_PD: NDArray[np.int32],
-        manifest: Manifest,
-        scorer: Scorer | None,
-    ) -> tuple[RoundReport, NDArray[np.int32]]:
-        checked = check_updates(self._files, history.posted.terms, one.reveals, coordinates(manifest))
-        report = _basic_report(one, checked, history.posted.terms)
-        merged = one.merged
-        if merged is None:
-            return report, before_PD
-        counted = [update for update in checked if not merged.claim.rejected >> update.revealed.index & 1]
-        missing = [to_cid(update.revealed.cid) for update in counted if _is_missing(update)]
-        differences = [
-            *rejection_differences(merged, [update for update in checked if not _is_missing(update)]),
-            *pay_differences(history, one),
-        ]
-        verified = [update for update in counted if isinstance(update, VerifiedUpdate)]
-        metrics: dict[str, float] = {}
-        is_drawn = needs_seed(history.posted.terms)
-        seed = self._seed(one.number) if is_drawn else None
-        if is_drawn and seed is None:
-            differences.append(Difference(one.number, "order of the updates", "merged", "a drawn seed"))
-        elif len(verified) == len(counted):
-            ours = merge_accepted(history.posted.terms, before_PD, [update.update for update in verified], seed)
-            if ours.root == merged.claim.state_root:
-                differences += [*state_file_difference(merged, ours), *clip_differences(merged, ours)]
-            else:
-                differences.append(self._state_difference(merged, ours, history, manifest))
-            metrics = scorer.score(ours.planes_PD[0]) if scorer else {}
-            before_PD = ours.planes_PD
-        verdict = verdict_of(differences, missing)
-        report = replace(
-            report, verdict=verdict, metrics=metrics, differences=tuple(differences), missing=tuple(missing)
-        )
-        return report, before_PD
+    def _rounds(
+        self, history: BountyHistory, again: Recomputation, start: Start, coordinates: int, progress: Progress
+    ) -> list[RoundReport]:
+        """Recompute the rounds in order, while the updates of later ones are being verified."""
+        rounds, terms = list(history.rounds.values()), history.posted.terms
+        updates = sum(len(one.reveals) for one in rounds)
+        counted = count(1)
+        reports = []
+        with (
+            open_processes(updates * terms.chunks) as workers,
+            open_checks(self._files, terms, coordinates, workers) as checks,
+        ):
+            told = lambda: progress(next(counted), updates)  # noqa: E731
+            verified = checks.in_order((one.reveals for one in rounds), told)
+            for one, checked in zip(rounds, verified, strict=True):
+                report, start = again.round(one, checked, start)
+                reports.append(report)
+        return reports
 
     def _seed(self, number: int) -> Hash32 | None:
         judge, _ = self._market.judges()
         return FraudProofs(self._market.chain, judge).seed(self._bounty, number)
 
-    def _state_difference(
-        self, merged: Merged, ours: MergedState, history: BountyHistory, manifest: Manifest
-    ) -> Difference:
-        try:
-            published_PD: NDArray[np.int32] | None = self._files.state(merged, history.posted.terms)
-        except ContentUnreachable:
-            raise
-        except (ContentError, ProtocolFault):
-            published_PD = None
-        return state_difference(merged, ours, published_PD, manifest)
 
-
-def _is_missing(update: Checked) -> bool:
-    return isinstance(update, Rejection) and update.reason.label == "unavailable"
-
-
-def _basic_report(one: RoundHistory, checked: list[Checked], terms: Terms) -> RoundReport:
-    """A round's figures, before anything is compared."""
-    merged = one.merged
-    kept = len(accepted(merged, one.reveals)) if merged else 0
-    sizes = [update.file_bytes for update in checked if isinstance(update, VerifiedUpdate)]
-    state_bytes = state_file_bytes(terms.chunks, planes_of(terms)) if merged else 0
-    return RoundReport(
-        round=one.number,
-        verdict=Verdict.OK,
-        state=one.state,
-        revealed=len(one.reveals),
-        accepted=kept,
-        rejected=merged.reveals - kept if merged else 0,
-        paid=merged.claim.paid if merged else 0,
-        bytes=sum(sizes) + state_bytes,
-        metrics={},
-    )
+def unchecked(history: BountyHistory, has_holdout: bool) -> list[Unchecked]:
+    """What no audit of this bounty can see."""
+    found = [
+        Unchecked(
+            "that providers trained at all, and on what: nothing outside a provider can see it",
+            "each provider, as far as the merge rule lets one of them move the model",
+        ),
+        Unchecked("that an update rejected as unavailable could not be had at the time", "whoever merged the round"),
+        Unchecked("what merge reports say beyond the chain's record, such as accuracies", "whoever merged the round"),
+        Unchecked("that the chain is as its endpoint tells it", "the endpoint, unless the node is your own"),
+    ]
+    if has_holdout:
+        what = "that the hold-out stands for the task; its scores are float sums, measured here and recorded nowhere"
+        found.append(Unchecked(what, "the owner, who chose the hold-out"))
+    else:
+        found.append(Unchecked("how good the model is: no hold-out was published", "the owner and whoever merged"))
+    if needs_seed(history.posted.terms):
+        what = "that nobody steered the drawn order of the updates"
+        found.append(Unchecked(what, "whoever proposed the block that it was drawn from"))
+    return found

@@ -14,11 +14,24 @@ class Verdict(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class Basis(StrEnum):
+    """Which state a round was recomputed from: that before it."""
+
+    RECOMPUTED = "recomputed"
+    """The auditor's own, which is the recorded one."""
+    PUBLISHED = "published"
+    """The file that has the recorded root, since the auditor's own differs or can't be had."""
+    MISSING = "missing"
+    """None: neither could be had, so the round's own state is not judged."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """One thing that is recorded in one way and follows from the bytes in another.
 
+    round:      0 for the bounty as a whole.
     what:       `state`, `rejection`, `paid`, `payouts`, `record`, `money` or `terms`.
+    expected:   what was recomputed.
     update:     the reveal index that it is about, if it is about one.
     coordinate: the first coordinate of the state that differs, and the tensor and index it stands for.
     """
@@ -41,8 +54,25 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Unchecked:
+    """Something that no audit, or not this one, can see, and whom one trusts for it."""
+
+    what: str
+    trust: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; there you trust {self.trust}"
+
+
+@dataclass(frozen=True)
 class RoundReport:
-    """One round, recomputed. `bytes` counts the update and state files; `missing` names CIDs that could not be had."""
+    """One round, recomputed.
+
+    bytes:   of the update and state files.
+    missing: CIDs that could not be had.
+    basis:   the state that it was recomputed from.
+    metrics: of the state after it on the hold-out, measured here.
+    """
 
     round: int
     verdict: Verdict
@@ -53,25 +83,51 @@ class RoundReport:
     paid: int
     bytes: int
     metrics: dict[str, float]
+    basis: Basis = Basis.RECOMPUTED
     differences: tuple[Difference, ...] = ()
     missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
+class Books:
+    """The bounty's money, and the market's balance of its token over all bounties.
+
+    figures:  the sums in the end: deposits = payouts + refunds + rewards + returned + held.
+    changed:  blocks that changed something; checked: at how many of them the chain was asked; first_checked: the
+              earliest, 0 if none.
+    held:     what the market must hold of the token for all bounties; balance: what it holds. None if not known.
+    """
+
+    figures: dict[str, int]
+    changed: int
+    checked: int
+    first_checked: int
+    held: int
+    balance: int | None
+
+
+@dataclass(frozen=True)
 class AuditReport:
-    """A bounty, recomputed. `unchecked` says what an audit can't see, and whom one trusts for it."""
+    """A bounty, recomputed up to one block."""
 
     bounty: int
+    block: int
+    block_hash: str
     verdict: Verdict
     metrics_start: dict[str, float]
     rounds: tuple[RoundReport, ...]
     money: dict[str, int]
+    books: Books
     differences: tuple[Difference, ...]
-    unchecked: tuple[str, ...] = field(default=())
+    unchecked: tuple[Unchecked, ...] = field(default=())
 
     @property
     def all_differences(self) -> list[Difference]:
         return [*self.differences, *(one for report in self.rounds for one in report.differences)]
+
+    @property
+    def all_missing(self) -> list[str]:
+        return list(dict.fromkeys(cid for report in self.rounds for cid in report.missing))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

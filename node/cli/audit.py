@@ -1,4 +1,4 @@
-"""`fedbounty audit`: recompute a bounty from chain and IPFS."""
+"""`fedbounty audit`: recompute a bounty from chain and files."""
 
 from __future__ import annotations
 
@@ -6,28 +6,27 @@ from typing import Annotated
 
 import structlog
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ledger.market import Market
-from ledger.records import BountyId, Joined
-from node.auditor.audit import Auditor
-from node.auditor.report import AuditReport, RoundReport, Verdict
-from node.bounty_files import BountyFiles
+from ledger.errors import BadInput
+from ledger.records import BountyId
+from node.auditor.report import AuditReport, Basis, Verdict
 from node.cli.arguments import BountyArgument, Json
+from node.cli.auditing import CarOption, run_audit
 from node.cli.challenging import open_challenger, report_challenge
-from node.cli.output import console, errors, grid, pairs, print_json, text, tokens
+from node.cli.output import console, grid, pairs, print_json, text, tokens
 from node.cli.running import run_daemon
-from node.connections import connect_peer, open_files, open_ledgers, open_store
+from node.connections import open_ledgers
 from node.settings import Settings
 
 log = structlog.get_logger()
 
-_EXIT = {Verdict.OK: 0, Verdict.WRONG: 1, Verdict.UNAVAILABLE: 4}
+EXIT = {Verdict.OK: 0, Verdict.WRONG: 1, Verdict.UNAVAILABLE: 4}
 
 
 def audit(
     context: typer.Context,
     bounty: BountyArgument,
+    car: CarOption = None,
     challenge: Annotated[
         bool,
         typer.Option("--challenge", help="Prove what is wrong on chain and take the bond behind it. Needs a key."),
@@ -36,8 +35,14 @@ def audit(
 ) -> None:
     """Recompute every root, merge and payment of a bounty from bytes. Needs no key and trusts nobody.
 
-    Stops at the first round that differs, and names round, update and coordinate. Exit codes: 0 all is right;
-    1 something is wrong; 4 something could not be had.
+    Every round is looked at: [bold]ok[/bold]; [bold]wrong[/bold], with update, coordinate, tensor, and what is recorded
+    and follows; or [bold]unavailable[/bold], with the CIDs that could not be had. After a round that is wrong or
+    unavailable the next is recomputed from the published state, if its file has the recorded root. Money is held
+    against the chain at every block where something changed, as far back as the node keeps its states. What could not
+    be checked is listed, with whom that leaves to be trusted.
+
+    Exit codes: 0 all is right; 1 something is wrong; 2 bad input; 3 the chain said no; 4 nothing is wrong, but
+    something could not be had.
 
     With --challenge only merges that can still be challenged are looked at: the first thing that is provably wrong is
     shown to the contract, which takes the bond of whoever merged and gives you half of it. What is withheld is demanded
@@ -45,6 +50,8 @@ def audit(
     code 1 says that something was wrong, proven or not. `fedbounty watch` does the same without end.
     """
     settings: Settings = context.obj
+    if challenge and car:
+        raise BadInput("--challenge reads from IPFS, where what is withheld may appear. Leave --car out.")
     ledgers = open_ledgers(settings)
     number = BountyId(bounty)
     ledgers.market.terms(number)
@@ -52,36 +59,16 @@ def audit(
         daemon, journal = open_challenger(context, ledgers, [bounty], 0, once=True)
         log.info("challenge_over", why=run_daemon(daemon, settings.chain.poll_seconds))
         raise typer.Exit(int(report_challenge(daemon.taken, journal, bounty, as_json)))
-    store = open_store(settings)
-    for event in ledgers.market.events(number):
-        if isinstance(event, Joined) and event.multiaddr:
-            connect_peer(store, event.multiaddr)
-    report = _run(ledgers.market, open_files(settings, store), number)
+    report = run_audit(ledgers, number, car).report
     if as_json:
         print_json(report.as_json())
     else:
-        _show(report)
-    raise typer.Exit(_EXIT[report.verdict])
+        show_audit(report)
+    raise typer.Exit(EXIT[report.verdict])
 
 
-def _run(market: Market, files: BountyFiles, bounty: BountyId) -> AuditReport:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("recomputing rounds", total=None)
-
-        def advance(report: RoundReport, rounds: int) -> None:
-            bar.update(task, completed=report.round, total=rounds)
-
-        return Auditor(market, files, bounty).run(advance)
-
-
-def _show(report: AuditReport) -> None:
+def show_audit(report: AuditReport) -> None:
+    """Print a report for people."""
     names = list(report.metrics_start)
     rows = [
         (
@@ -96,14 +83,23 @@ def _show(report: AuditReport) -> None:
         for one in report.rounds
     ]
     grid(
-        f"audit of bounty {report.bounty}", ("round", "state", "verdict", "accepted", "rejected", *names, "paid"), rows
+        f"audit of bounty {report.bounty} up to block {report.block}",
+        ("round", "state", "verdict", "accepted", "rejected", *names, "paid"),
+        rows,
     )
     pairs("money", {name.replace("_", " "): f"{tokens(amount)} tokens" for name, amount in report.money.items()})
+    books = report.books
+    console.print(f"compared with the chain at {books.checked} of {books.changed} blocks where something changed")
+    if books.balance is not None:
+        surplus = f", {tokens(books.balance - books.held)} more than it owes" if books.balance > books.held else ""
+        console.print(f"the market holds {tokens(books.balance)} of the token, for all bounties{surplus}")
     for difference in report.all_differences:
         console.print(f"[bold red]wrong[/bold red] {text(difference, 1000)}")
     for one in report.rounds:
         for cid in one.missing:
             console.print(f"[bold yellow]unavailable[/bold yellow] round {one.round}: {text(cid)}")
-    for trust in report.unchecked:
-        console.print(f"[dim]not checked: {trust}[/dim]")
+        if one.basis == Basis.PUBLISHED:
+            console.print(f"[dim]round {one.round} was recomputed from the published state before it[/dim]")
+    for unchecked in report.unchecked:
+        console.print(f"[dim]not checked: {text(unchecked, 400)}[/dim]")
     console.print(f"[bold]{'all is right' if report.verdict == Verdict.OK else report.verdict}[/bold]")

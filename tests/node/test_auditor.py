@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from incentives.settlement import settle
 from ledger.history import build_history
 from ledger.merge_records import Reason
-from ledger.records import Claimed, Merged, Money, Wei
+from ledger.records import BountyId, Claimed, Merged, Money, Wei
 from ledger.unixfs import digest_of
 from node import manifest as manifests
-from node.auditor.money import money_differences
-from node.auditor.report import AuditReport, Difference, Verdict, verdict_of
+from node.auditor.audit import unchecked
+from node.auditor.money import balance_differences, claim_differences, purse_differences, replay
+from node.auditor.report import AuditReport, Books, Difference, RoundReport, Verdict, verdict_of
 from node.auditor.rounds import clip_differences, rejection_differences, state_difference, state_file_difference
 from node.merged_states import MergedState
 from node.state_files import encode_state
@@ -119,22 +122,37 @@ def test_state_file_difference__when_the_cid_is_the_files__then_none() -> None:
     assert len(state_file_difference(make.merged(1, 9), OURS)) == 1
 
 
-def test_money_differences__when_the_purses_are_right__then_none() -> None:
-    story = build_history([make.posted()])
-    settlement = settle(story.events)
-    assert money_differences(story, settlement, Money(owed=Wei(0), free=Wei(900))) == []
+def test_purse_differences__when_the_purses_are_right__then_none() -> None:
+    expected = {1: Money(Wei(0), Wei(900)), 5: Money(Wei(300), Wei(600))}
+    assert purse_differences(expected, expected) == []
 
 
-def test_money_differences__when_a_purse_is_off__then_named() -> None:
-    story = build_history([make.posted()])
-    found = money_differences(story, settle(story.events), Money(owed=Wei(1), free=Wei(899)))
-    assert [(one.what, one.claimed, one.expected) for one in found] == [
-        ("money (owed)", "1", "0"),
-        ("money (free)", "899", "900"),
+def test_purse_differences__when_one_is_off__then_the_first_block_is_named() -> None:
+    expected = {block: Money(Wei(0), Wei(900)) for block in (1, 5, 9)}
+    on_chain = {5: Money(Wei(1), Wei(899)), 9: Money(Wei(2), Wei(900))}
+    assert [(one.what, one.claimed, one.expected) for one in purse_differences(expected, on_chain)] == [
+        ("money (owed, after block 5)", "1", "0"),
+        ("money (free, after block 5)", "899", "900"),
     ]
 
 
-def test_money_differences__when_a_claim_is_in_no_tree__then_names_the_account() -> None:
+def test_balance_differences__when_the_market_holds_more__then_none_and_when_less__then_named() -> None:
+    assert balance_differences({1: 900, 4: 1000}, {1: Wei(900), 4: Wei(1001)}) == []
+    (found,) = balance_differences({1: 900, 4: 1000}, {1: Wei(900), 4: Wei(999)})
+    assert (found.what, found.claimed) == ("money (the market's balance after block 4)", "999")
+    assert found.expected == "at least 1000"
+
+
+def test_replay__then_purses_are_the_bountys_and_holdings_those_of_all_with_its_token() -> None:
+    other = replace(make.posted(pot=Wei(50)), at=make.at(3), bounty=BountyId(8))
+    foreign = replace(make.posted(token=make.ALICE), at=make.at(4), bounty=BountyId(9))
+    found = replay(make.BOUNTY, [make.posted(), make.joined(make.ALICE, 0), other, foreign])
+    assert found.purses == {1: Money(Wei(0), Wei(900)), 2: Money(Wei(0), Wei(900))}
+    assert found.held == {1: 900, 2: 1000, 3: 1050}
+    assert found.settlement.stakes == 100
+
+
+def test_claim_differences__when_a_claim_is_in_no_tree__then_names_the_account() -> None:
     merged: Merged = make.merged(1, 9)
     events = [
         make.posted(),
@@ -145,13 +163,26 @@ def test_money_differences__when_a_claim_is_in_no_tree__then_names_the_account()
         merged,
         Claimed(make.at(99), make.BOUNTY, make.ALICE, Wei(299)),
     ]
-    story = build_history(events)
-    settlement = settle(events)
-    found = money_differences(story, settlement, Money(settlement.owed, settlement.free))
-    assert any(one.what == f"money (claims of {make.ALICE})" and one.claimed == "299" for one in found)
+    found = claim_differences(build_history(events), settle(events))
+    assert [(one.what, one.claimed) for one in found] == [(f"money (claims of {make.ALICE})", "299")]
 
 
 def test_report__then_all_differences_are_those_of_the_money_and_the_rounds() -> None:
-    report = AuditReport(7, Verdict.WRONG, {}, (), {}, (Difference(0, "money (owed)", "1", "0"),))
-    assert [str(one) for one in report.all_differences] == ["the bounty: money (owed) is recorded as 1, but 0 follows"]
+    wrong = Difference(1, "state", "a", "b")
+    one = RoundReport(1, Verdict.WRONG, "merged", 0, 0, 0, 0, 0, {}, differences=(wrong,), missing=("Qm1",))
+    money = Difference(0, "money (owed)", "1", "0")
+    books = Books({}, 1, 1, 1, 0, 0)
+    report = AuditReport(7, 9, "0x", Verdict.WRONG, {}, (one, one), {}, books, (money,))
+    assert report.all_differences == [money, wrong, wrong]
+    assert report.all_missing == ["Qm1"]
+    assert str(money) == "the bounty: money (owed) is recorded as 1, but 0 follows"
     assert report.as_json()["verdict"] == "wrong"
+
+
+def test_unchecked__then_each_thing_says_whom_it_leaves_to_be_trusted() -> None:
+    story = build_history([make.posted()])
+    with_holdout, without = (" ".join(map(str, unchecked(story, has))) for has in (True, False))
+    assert "trained at all" in with_holdout
+    assert "float sums" in with_holdout
+    assert "no hold-out was published" in without
+    assert "there you trust the owner" in without

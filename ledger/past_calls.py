@@ -1,0 +1,57 @@
+"""A view function at many past blocks: many calls in one request, as far back as the node keeps its states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from web3.contract.contract import ContractFunction
+
+from ledger.batches import Batches, StrangeAnswer
+from ledger.chain import NodeRefused
+from ledger.decoding import abi_type
+
+
+def call_at(batches: Batches, function: ContractFunction, blocks: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+    """Call the function at `blocks`, which rise; without those blocks whose state the node no longer has.
+
+    Holds:  a node that refuses at one block and answers at a later one has pruned what is older, so the values are
+            those of the last blocks; a function that always fails has none.
+    Raises: ChainUnreachable, StrangeAnswer if an answer does not fit the ABI.
+    """
+    try:
+        answers = batches.ask([_question(function, block) for block in blocks])
+    except NodeRefused:
+        blocks = blocks[_first_answered(batches, function, blocks) :]
+        answers = batches.ask([_question(function, block) for block in blocks])
+    kinds = [abi_type(output) for output in function.abi["outputs"]]
+    return {
+        block: _decoded(batches.chain.rpc_url, kinds, answer) for block, answer in zip(blocks, answers, strict=True)
+    }
+
+
+def _first_answered(batches: Batches, function: ContractFunction, blocks: Sequence[int]) -> int:
+    """The place of the first block that is answered; the number of blocks if none is."""
+    low, high = 0, len(blocks)
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            batches.ask([_question(function, blocks[middle])])
+        except NodeRefused:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _question(function: ContractFunction, block: int) -> tuple[str, list[Any]]:
+    return "eth_call", [{"to": function.address, "data": function._encode_transaction_data()}, hex(block)]
+
+
+def _decoded(rpc_url: str, kinds: Sequence[str], answer: object) -> tuple[Any, ...]:
+    try:
+        return decode(kinds, bytes.fromhex(str(answer).removeprefix("0x")))
+    except (DecodingError, ValueError, OverflowError) as error:
+        raise StrangeAnswer(rpc_url, f"the result of a call can't be decoded: {error}") from error

@@ -1,0 +1,156 @@
+"""One round after the other, recomputed from bytes: what each recorded, and what follows.
+
+Where a merge can't be repeated, because it is wrong or because bytes are missing, the next round is recomputed from the
+published state instead, if that has the recorded root: a later round is judged by what it does itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.cid import to_cid
+from ledger.errors import ContentError, ContentUnreachable, ProtocolFault
+from ledger.history import BountyHistory, RoundHistory, accepted
+from ledger.keccak import Hash32
+from ledger.records import Merged, Terms
+from node.auditor.report import Basis, Difference, RoundReport, Verdict, verdict_of
+from node.auditor.rounds import (
+    clip_differences,
+    pay_differences,
+    rejection_differences,
+    state_difference,
+    state_file_difference,
+)
+from node.bounty_files import Artefacts, planes_of
+from node.manifest import Manifest
+from node.merged_states import merge_accepted, needs_seed
+from node.round_updates import Checked
+from node.scoring import Scorer
+from node.state_files import state_file_bytes
+from node.verification import Rejection, VerifiedUpdate
+
+SeedSource = Callable[[int], Hash32 | None]
+"""The seed that was drawn for a round; None if none was."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """The state that a round starts from; cid: of its file, where it could not be had.
+
+    Shapes: planes_PD (planes, chunks * CHUNK) int32.
+    """
+
+    planes_PD: NDArray[np.int32] | None  # noqa: N815 - shape suffix
+    basis: Basis = Basis.RECOMPUTED
+    cid: str = ""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a merge's state."""
+
+    end: Start
+    differences: tuple[Difference, ...] = ()
+    missing: tuple[str, ...] = ()
+    measured_PD: NDArray[np.int32] | None = None  # noqa: N815 - shape suffix
+
+
+class Recomputation:
+    """Recomputes the rounds of one bounty."""
+
+    def __init__(
+        self, files: Artefacts, history: BountyHistory, manifest: Manifest, scorer: Scorer | None, seed: SeedSource
+    ) -> None:
+        self._files, self._history, self._manifest = files, history, manifest
+        self._scorer, self._seed = scorer, seed
+        self._terms = history.posted.terms
+
+    def first(self) -> Start:
+        return Start(self._files.state(None, self._terms))
+
+    def round(self, one: RoundHistory, checked: Sequence[Checked], start: Start) -> tuple[RoundReport, Start]:
+        """Recompute a round from its verified updates and the state before; its report and the state after.
+
+        Raises: ContentUnreachable.
+        """
+        report = _figures(one, checked, self._terms)
+        merged = one.merged
+        if merged is None:
+            return report, start
+        at_hand = [update for update in checked if not _is_missing(update)]
+        outcome = self._state(merged, checked, start)
+        differences = (
+            *rejection_differences(merged, at_hand),
+            *pay_differences(self._history, one),
+            *outcome.differences,
+        )
+        measured = outcome.measured_PD
+        return replace(
+            report,
+            verdict=verdict_of(differences, outcome.missing),
+            metrics=self._scorer.score(measured[0]) if self._scorer and measured is not None else {},
+            basis=start.basis,
+            differences=differences,
+            missing=outcome.missing,
+        ), outcome.end
+
+    def _state(self, merged: Merged, checked: Sequence[Checked], start: Start) -> _Outcome:
+        """Repeat the merge, if all that it counts is at hand, and compare."""
+        counted = [update for update in checked if not merged.claim.rejected >> update.revealed.index & 1]
+        missing = tuple(to_cid(update.revealed.cid) for update in counted if _is_missing(update))
+        if start.planes_PD is None:
+            missing = (start.cid, *missing)
+        verified = [update.update for update in counted if isinstance(update, VerifiedUpdate)]
+        seed = self._seed(merged.round) if needs_seed(self._terms) else None
+        if needs_seed(self._terms) and seed is None:
+            undrawn = Difference(merged.round, "order of the updates", "merged", "a drawn seed")
+            return self._without_own(merged, (undrawn,), missing)
+        if start.planes_PD is None or len(verified) < len(counted):
+            return self._without_own(merged, (), missing)
+        ours = merge_accepted(self._terms, start.planes_PD, verified, seed)
+        if ours.root != merged.claim.state_root:
+            published = self._published(merged)
+            wrong = state_difference(merged, ours, published.planes_PD, self._manifest)
+            return _Outcome(published, (wrong,), (), ours.planes_PD)
+        found = (*state_file_difference(merged, ours), *clip_differences(merged, ours))
+        return _Outcome(Start(ours.planes_PD), found, (), ours.planes_PD)
+
+    def _without_own(self, merged: Merged, found: tuple[Difference, ...], missing: tuple[str, ...]) -> _Outcome:
+        published = self._published(merged)
+        return _Outcome(published, found, missing, published.planes_PD)
+
+    def _published(self, merged: Merged) -> Start:
+        """The state of the merge's file, if that has the recorded root."""
+        try:
+            return Start(self._files.state(merged, self._terms), Basis.PUBLISHED)
+        except ContentUnreachable:
+            raise
+        except (ContentError, ProtocolFault):
+            return Start(None, Basis.MISSING, to_cid(merged.claim.state_cid))
+
+
+def _is_missing(update: Checked) -> bool:
+    return isinstance(update, Rejection) and update.reason.label == "unavailable"
+
+
+def _figures(one: RoundHistory, checked: Sequence[Checked], terms: Terms) -> RoundReport:
+    """A round's figures, before anything is compared."""
+    merged = one.merged
+    kept = len(accepted(merged, one.reveals)) if merged else 0
+    sizes = [update.file_bytes for update in checked if isinstance(update, VerifiedUpdate)]
+    state_bytes = state_file_bytes(terms.chunks, planes_of(terms)) if merged else 0
+    return RoundReport(
+        round=one.number,
+        verdict=Verdict.OK,
+        state=one.state,
+        revealed=len(one.reveals),
+        accepted=kept,
+        rejected=merged.reveals - kept if merged else 0,
+        paid=merged.claim.paid if merged else 0,
+        bytes=sum(sizes) + state_bytes,
+        metrics={},
+    )
