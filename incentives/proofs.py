@@ -67,6 +67,9 @@ def update_disqualified(state: Settlement, event: UpdateDisqualified) -> None:
     state.expect(event, "stake", event.stake, seat.stake)
     state.expect(event, "reward", event.reward, event.stake // 2)
     if seat.stake:
+        # what can't be opened any more is no part of a quorum
+        if seat.open and seat.commit_round == state.round.number and state.round.commits < state.terms.min_updates:
+            state.round.commits -= 1
         seat.leaving = seat.open = False
     state.free += seat.stake - event.reward
     state.rewards += event.reward

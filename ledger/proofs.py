@@ -185,8 +185,9 @@ class ProofWriter:
     def prove_payout(self, disputed: Disputed, payout: OpenedPayout, update_roots: Sequence[Hash32]) -> Receipt:
         return self._prove("payouts", "provePayout", disputed, payout.solidity(), list(update_roots))
 
-    def prove_paid(self, disputed: Disputed, update_roots: Sequence[Hash32]) -> Receipt:
-        return self._prove("pay", "provePaid", disputed, list(update_roots))
+    def prove_paid(self, disputed: Disputed, update_roots: Sequence[Hash32], leafless: Address) -> Receipt:
+        """leafless: a provider that earned and has no leaf; anyone where it is about something else."""
+        return self._prove("pay", "provePaid", disputed, list(update_roots), leafless)
 
     def prove_scale(self, disputed: Disputed, pair: int, clip: Clip) -> Receipt:
         return self._prove("clipping scale", "proveScale", disputed, pair, clip.scales, clip.distances)

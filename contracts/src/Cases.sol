@@ -9,6 +9,7 @@ import {ChunkTreeLib} from "./libraries/ChunkTreeLib.sol";
 import {MergeLib} from "./libraries/MergeLib.sol";
 import {MergeRuleLib, Parameters} from "./libraries/MergeRuleLib.sol";
 import {OpeningLib} from "./libraries/OpeningLib.sol";
+import {RevealWord} from "./libraries/RevealLib.sol";
 import {SumNode, SumTreeLib} from "./libraries/SumTreeLib.sol";
 
 /// @title Cases
@@ -136,16 +137,30 @@ abstract contract Cases is IFraudProofs {
         stride = OpeningLib.UPDATE_CHUNK + OpeningLib.SUM + 32 * ChunkTreeLib.depthOf(present.terms.chunks);
         uint256 count = present.accepted.length;
         require(updates.length == count * stride, WrongUpdateCount(updates.length / stride, count));
+        bytes32[] memory roots = new bytes32[](count);
         for (uint256 k = 0; k < count; ++k) {
             bytes calldata packed = updates[k * stride:(k + 1) * stride];
-            bytes32 root = OpeningLib.updateRoot(
+            roots[k] = OpeningLib.updateRoot(
                 chunk,
                 packed[:OpeningLib.UPDATE_CHUNK],
                 packed.uint64At(OpeningLib.UPDATE_CHUNK),
                 packed[OpeningLib.UPDATE_CHUNK + OpeningLib.SUM:]
             );
-            Reveal memory shown = market.revealOf(present.bounty, present.round, root);
-            require(shown.provider != address(0) && shown.index == present.accepted[k], WrongUpdate(k, root));
+        }
+        _acceptedReveals(present, roots);
+    }
+
+    /// @dev What the chain has of `present.accepted`, whose roots were given in this order.
+    function _acceptedReveals(Case memory present, bytes32[] memory roots)
+        internal
+        view
+        returns (RevealWord[] memory shown)
+    {
+        require(roots.length == present.accepted.length, WrongUpdateCount(roots.length, present.accepted.length));
+        shown = market.revealsOf(present.bounty, present.round, roots);
+        for (uint256 k = 0; k < roots.length; ++k) {
+            bool isThere = shown[k].provider() != address(0) && shown[k].index() == present.accepted[k];
+            require(isThere, WrongUpdate(k, roots[k]));
         }
     }
 
@@ -217,6 +232,11 @@ abstract contract Cases is IFraudProofs {
             && !OpeningLib.hasStray(payout.siblings, payout.seat, leaves);
     }
 
+    function _hasLeaf(Disputed calldata disputed, address account) internal view returns (bool) {
+        (, uint16 seat) = market.seatOf(disputed.bounty, account);
+        return seat < disputed.record.payoutLeaves;
+    }
+
     /// @dev What the account had before this merge.
     function _previousPayout(Case memory present, Disputed calldata disputed, PayoutOpening calldata payout)
         internal
@@ -235,26 +255,26 @@ abstract contract Cases is IFraudProofs {
         return payout.previousCumulative;
     }
 
-    /// @dev What each accepted update earns, and its provider.
-    function _earnings(Case memory present, bytes32[] calldata updateRoots)
+    /// @dev All weight that was accepted. At least 1 where an update was.
+    function _totalWeight(RevealWord[] memory shown) internal pure returns (uint256 total) {
+        for (uint256 k = 0; k < shown.length; ++k) {
+            total += shown[k].weight();
+        }
+    }
+
+    /// @dev What `account` earns by its update, of which a round has one at most.
+    function _earned(Case memory present, bytes32[] calldata updateRoots, address account)
         internal
         view
-        returns (uint96[] memory earned, address[] memory providers)
+        returns (uint96)
     {
-        uint256 count = present.accepted.length;
-        require(updateRoots.length == count, WrongUpdateCount(updateRoots.length, count));
-        (earned, providers) = (new uint96[](count), new address[](count));
-        uint256 total;
-        for (uint256 k = 0; k < count; ++k) {
-            Reveal memory shown = market.revealOf(present.bounty, present.round, updateRoots[k]);
-            require(shown.provider != address(0) && shown.index == present.accepted[k], WrongUpdate(k, updateRoots[k]));
-            (providers[k], earned[k]) = (shown.provider, shown.weight);
-            total += shown.weight;
+        RevealWord[] memory shown = _acceptedReveals(present, updateRoots);
+        for (uint256 k = 0; k < shown.length; ++k) {
+            if (shown[k].provider() == account) {
+                return uint96(_share(present) * shown[k].weight() / _totalWeight(shown));
+            }
         }
-        uint256 share = _share(present);
-        for (uint256 k = 0; k < count; ++k) {
-            earned[k] = uint96(share * earned[k] / total);
-        }
+        return 0;
     }
 
     function _share(Case memory present) internal pure returns (uint256) {

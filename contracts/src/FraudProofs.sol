@@ -8,6 +8,7 @@ import {ITrainingMarket} from "./interfaces/ITrainingMarket.sol";
 import {MergeLib} from "./libraries/MergeLib.sol";
 import {MergeRuleLib} from "./libraries/MergeRuleLib.sol";
 import {OpeningLib} from "./libraries/OpeningLib.sol";
+import {RevealWord} from "./libraries/RevealLib.sol";
 import {SumNode, SumTreeLib} from "./libraries/SumTreeLib.sol";
 import {TermsLib} from "./libraries/TermsLib.sol";
 
@@ -152,11 +153,7 @@ contract FraudProofs is Cases {
         _requirePayouts(present.merged.payoutRoot, payout.seat, payout.account, payout.cumulative, payout.siblings);
         uint96 follows;
         if (_isPayoutPlace(disputed, payout)) {
-            follows = _previousPayout(present, disputed, payout);
-            (uint96[] memory earned, address[] memory providers) = _earnings(present, updateRoots);
-            for (uint256 k = 0; k < earned.length; ++k) {
-                if (providers[k] == payout.account) follows += earned[k];
-            }
+            follows = _previousPayout(present, disputed, payout) + _earned(present, updateRoots, payout.account);
             require(payout.cumulative != follows, NoFault());
         }
 
@@ -166,20 +163,20 @@ contract FraudProofs is Cases {
     }
 
     /// @inheritdoc IFraudProofs
-    function provePaid(Disputed calldata disputed, bytes32[] calldata updateRoots) external {
+    function provePaid(Disputed calldata disputed, bytes32[] calldata updateRoots, address leafless) external {
         Case memory present = _open(disputed);
-        (uint96[] memory earned, address[] memory providers) = _earnings(present, updateRoots);
-        uint96 follows;
+        RevealWord[] memory shown = _acceptedReveals(present, updateRoots);
+        (uint256 share, uint256 total) = (_share(present), _totalWeight(shown));
+        uint256 follows;
         // no leaf is ever taken away: its member would start at 0 again
         bool isComplete = present.merged.previous == 0 || disputed.previous.payoutLeaves <= disputed.record.payoutLeaves;
-        for (uint256 k = 0; k < earned.length; ++k) {
-            follows += earned[k];
-            (, uint16 seat) = market.seatOf(disputed.bounty, providers[k]);
-            if (seat >= disputed.record.payoutLeaves) isComplete = false;
+        for (uint256 k = 0; k < shown.length; ++k) {
+            follows += share * shown[k].weight() / total;
+            if (shown[k].provider() == leafless && !_hasLeaf(disputed, leafless)) isComplete = false;
         }
         require(follows != present.merged.paid || !isComplete, NoFault());
 
-        emit PaidProven(disputed.bounty, disputed.round, present.merged.paid, follows);
+        emit PaidProven(disputed.bounty, disputed.round, present.merged.paid, uint96(follows));
 
         market.voidMerge(disputed.bounty, disputed.round, msg.sender);
     }

@@ -5,6 +5,7 @@ import {BountyId, Clock, Live, Merge, Provider, Reveal, Terms} from "./Types.sol
 import {ITrainingMarket} from "./interfaces/ITrainingMarket.sol";
 import {Bounty, BountyLib, Seat} from "./libraries/BountyLib.sol";
 import {ClockLib} from "./libraries/ClockLib.sol";
+import {RevealLib, RevealWord} from "./libraries/RevealLib.sol";
 
 /// @title MarketViews
 /// @notice What the market stores, and how it is read. Nothing here writes.
@@ -65,6 +66,19 @@ abstract contract MarketViews is ITrainingMarket {
     /// @inheritdoc ITrainingMarket
     function revealOf(BountyId id, uint16 round, bytes32 updateRoot) external view returns (Reveal memory) {
         return _bounties[id].reveals[round][updateRoot];
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function revealsOf(BountyId id, uint16 round, bytes32[] calldata updateRoots)
+        external
+        view
+        returns (RevealWord[] memory shown)
+    {
+        mapping(bytes32 updateRoot => Reveal) storage reveals = _bounties[id].reveals[round];
+        shown = new RevealWord[](updateRoots.length);
+        for (uint256 k = 0; k < shown.length; ++k) {
+            shown[k] = RevealLib.pack(reveals[updateRoots[k]]);
+        }
     }
 
     /// @inheritdoc ITrainingMarket

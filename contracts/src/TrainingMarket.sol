@@ -184,10 +184,11 @@ contract TrainingMarket is MarketViews {
         Provider memory standing = seat.standing;
         require(standing.stake != 0 && standing.unlocksAt == 0, ErrorsLib.NotMember());
         require(bytes31(commitment) > BountyLib.OPENED, ErrorsLib.ReservedCommitment());
-        if (seat.isCommitted()) {
-            require(standing.commitRound != round, ErrorsLib.AlreadyCommitted());
-            require(bounty.interrupted[standing.commitRound], ErrorsLib.UnopenedCommitment(standing.commitRound));
-        }
+        require(standing.commitRound != round, ErrorsLib.AlreadyCommitted());
+        require(
+            !seat.isCommitted() || bounty.interrupted[standing.commitRound],
+            ErrorsLib.UnopenedCommitment(standing.commitRound)
+        );
 
         seat.commitment = bytes31(commitment);
         seat.weight = bounty.weightOf(standing.stake);

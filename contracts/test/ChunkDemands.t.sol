@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ChunkDemands} from "../src/ChunkDemands.sol";
 import {ChunkKind, Demanded, IChunkDemands} from "../src/interfaces/IChunkDemands.sol";
 import {ErrorsLib} from "../src/libraries/ErrorsLib.sol";
 import {ProofTest} from "./support/ProofTest.sol";
@@ -10,11 +9,11 @@ import {ProofTest} from "./support/ProofTest.sol";
 contract ChunkDemandsTest is ProofTest {
     address private constant ASKER = address(0xA5C);
 
-    ChunkDemands private _demands;
+    IChunkDemands private _demands;
 
     function setUp() public override {
         super.setUp();
-        _demands = ChunkDemands(market.demands());
+        _demands = IChunkDemands(market.demands());
         _fund(ASKER);
         vm.prank(ASKER);
         token.approve(address(_demands), type(uint256).max);

@@ -275,7 +275,7 @@ contract FraudProofsTest is ProofTest {
         bytes32[] memory roots = _roots(_accepted(0));
         _refused(IFraudProofs.NoFault.selector);
         _prove();
-        proofs.provePaid(_disputed(), roots);
+        proofs.provePaid(_disputed(), roots, address(0));
     }
 
     function testFuzz_provePaid__ofAnotherSum__voidsTheMerge(uint96 paid) public {
@@ -288,7 +288,22 @@ contract FraudProofsTest is ProofTest {
         bytes32[] memory roots = _roots(_accepted(0));
         uint256 balance = _balance(PROVER);
         _prove();
-        proofs.provePaid(_disputed(), roots);
+        proofs.provePaid(_disputed(), roots, address(0));
+        _assertVoided(PROVER, balance);
+    }
+
+    function test_provePaid__ofATreeWithoutALeafForAProvider__voidsTheMerge() public {
+        _revealed(3);
+        MergeClaim memory made = _honest(0);
+        made.payoutLeaves = 2;
+        _post(made);
+        bytes32[] memory roots = _roots(_accepted(0));
+        _refused(IFraudProofs.NoFault.selector);
+        _prove();
+        proofs.provePaid(_disputed(), roots, _provider(1));
+        uint256 balance = _balance(PROVER);
+        _prove();
+        proofs.provePaid(_disputed(), roots, _provider(2));
         _assertVoided(PROVER, balance);
     }
 
@@ -313,7 +328,7 @@ contract FraudProofsTest is ProofTest {
             _commit(k); // round 2, which was built on the lie
         }
         _prove();
-        proofs.provePaid(_disputed(), roots);
+        proofs.provePaid(_disputed(), roots, address(0));
         _assertPhase(Phase.OpenMerge, 1);
         _bond(rival);
         _merge(rival, honest);

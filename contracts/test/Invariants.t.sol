@@ -2,25 +2,25 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {DevToken} from "../src/DevToken.sol";
-import {TrainingMarket} from "../src/TrainingMarket.sol";
+import {ITrainingMarket} from "../src/interfaces/ITrainingMarket.sol";
 import {BountyId, Clock, Merge, MergeRule, Phase, PrivacyMode, Provider, RewardRule, Terms} from "../src/Types.sol";
 import {Handler} from "./support/Handler.sol";
 import {Markets} from "./support/Markets.sol";
+import {Mintable} from "./support/Mintable.sol";
 import {ProofHandler} from "./support/ProofHandler.sol";
 
 /// @notice The invariants that contracts/README.md numbers. I5, I6, I12, I14 and I16 are checked by the
 /// handler at every action. One function checks the rest: forge plays all runs again for each function.
 contract InvariantsTest is Markets {
     ProofHandler private _handler;
-    TrainingMarket private _market;
-    DevToken private _token;
+    ITrainingMarket private _market;
+    Mintable private _token;
     address private _owner = address(0x0A);
     mapping(uint256 bounty => Terms) private _posted;
 
     function setUp() public {
         vm.warp(1_750_000_000);
-        (_market, _token) = (_newMarket(), new DevToken());
+        (_market, _token) = (_newMarket(), _newDevToken());
         Terms memory equal = _terms();
         Terms memory weighted = _terms();
         (weighted.rewardRule, weighted.maxWeight) = (RewardRule.Stake, 5);
@@ -134,132 +134,92 @@ contract InvariantsTest is Markets {
     }
 
     function invariant_I1_to_I16() public {
-        _I1_theMarketHoldsExactlyWhatItOwes();
-        _I2_noBountyPaysFromAnothersMoney();
-        _I3_providersGetWhatWasAllocatedAndNoMore();
-        _I4_noProviderIsPaidTwice();
-        _I7_countersCount();
-        _I8_theClockShownIsTheClockWrittenDown();
-        _I9_aMembersStakeCoversItsNextForfeit();
-        _I11_I16_nobodyHasMoreThanTheMergesThatStandPay();
-        _I13_noMergeVestsBeforeTheOneItBuildsOn();
-        _I15_stakesAreLostOnlyForWhatTheirOwnersDid();
-    }
-
-    function _I1_theMarketHoldsExactlyWhatItOwes() private view {
         uint256 sum = 0;
         for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            sum += _held(bounty);
+            (uint256 stakes, uint256 members) = _checkProviders(bounty);
+            uint256 held = _purses(bounty) + stakes;
+            assertEq(_handler.cameIn(bounty), _handler.wentOut(bounty) + held, "I2: pays from its own money alone");
+            sum += held;
+            _I3_providersGetWhatWasAllocatedAndNoMore(bounty);
+            _I7_countersCount(bounty, members);
+            _I8_theClockShownIsTheClockWrittenDown(bounty);
+            _I13_noMergeVestsBeforeTheOneItBuildsOn(bounty);
         }
-        assertEq(_token.balanceOf(address(_market)), sum, "I1");
+        assertEq(_token.balanceOf(address(_market)), sum, "I1: the market holds exactly what it owes");
     }
 
-    function _I2_noBountyPaysFromAnothersMoney() private view {
-        for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            assertEq(_handler.cameIn(bounty), _handler.wentOut(bounty) + _held(bounty), "I2");
-        }
-    }
-
-    function _I3_providersGetWhatWasAllocatedAndNoMore() private view {
-        for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            BountyId id = BountyId.wrap(bounty);
-            Terms memory terms = _posted[bounty];
-            uint256 allocated = _handler.paidByMerges(bounty);
-            for (uint16 round = 1; round <= terms.rounds; ++round) {
-                uint96 share = _market.lapsedShare(id, round);
-                if (share != 0) allocated += share * _handler.revealsOf(bounty, round);
-            }
-            (uint96 owed,) = _market.money(id);
-            assertEq(_handler.taken(bounty) + owed, allocated, "I3");
-            assertLe(allocated, uint256(terms.pot) + terms.bond, "I3: at most the pot and one bond");
-        }
-    }
-
-    function _I4_noProviderIsPaidTwice() private view {
-        for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            for (uint256 k = 0; k < _handler.PROVIDERS(); ++k) {
-                address account = _handler.providerAt(k);
-                uint96 claimed = _market.provider(BountyId.wrap(bounty), account).claimed;
-                assertEq(claimed, _handler.claimed(bounty, account), "I4");
-            }
+    /// @dev What holds for each provider.
+    function _checkProviders(uint256 bounty) private view returns (uint256 stakes, uint256 members) {
+        uint96 forfeit = _posted[bounty].forfeit;
+        for (uint256 k = 0; k < _handler.PROVIDERS(); ++k) {
+            address account = _handler.providerAt(k);
+            Provider memory standing = _market.provider(BountyId.wrap(bounty), account);
+            stakes += standing.stake;
+            assertEq(standing.claimed, _handler.claimed(bounty, account), "I4: nobody is paid twice");
+            assertEq(
+                standing.stake, _handler.stakeOf(bounty, account), "I15: a stake is lost for its owner's deeds alone"
+            );
+            assertLe(standing.claimed, _handler.mostPaid(bounty, account), "I11, I16: no more than what stands pays");
+            if (standing.stake == 0 || standing.unlocksAt != 0) continue;
+            ++members;
+            assertLe(forfeit, standing.stake, "I9: a stake covers the next forfeit");
         }
     }
 
-    function _I7_countersCount() private view {
-        for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            BountyId id = BountyId.wrap(bounty);
-            Clock memory clock = _market.clock(id);
-            uint256 members = 0;
-            for (uint256 k = 0; k < _handler.PROVIDERS(); ++k) {
-                Provider memory standing = _market.provider(id, _handler.providerAt(k));
-                if (standing.stake != 0 && standing.unlocksAt == 0) ++members;
-            }
-            assertEq(clock.members, members, "I7: members");
-            assertEq(clock.memberCount, _handler.everJoined(bounty), "I7: ever joined");
-            assertLe(clock.reveals, clock.commits, "I7: reveals");
-            assertLe(clock.commits, _posted[bounty].maxUpdates, "I7: commits");
-            if (clock.phase != Phase.Ended) {
-                assertEq(clock.reveals, _handler.revealsOf(bounty, clock.round), "I7: counted reveals");
-            }
-            if (clock.phase == Phase.Commit) {
-                uint256 most = clock.members + _handler.lostCommits(bounty, clock.round);
-                assertLe(clock.commits, most, "I7: only members commit");
-            }
+    /// @dev What one bounty holds beside stakes: both purses, all bonds.
+    function _purses(uint256 bounty) private view returns (uint256 sum) {
+        BountyId id = BountyId.wrap(bounty);
+        (uint96 owed, uint128 free) = _market.money(id);
+        (uint96 first,) = _market.bondOf(id, _handler.bonders(0));
+        (uint96 second,) = _market.bondOf(id, _handler.bonders(1));
+        sum = uint256(owed) + free + first + second;
+    }
+
+    function _I3_providersGetWhatWasAllocatedAndNoMore(uint256 bounty) private view {
+        BountyId id = BountyId.wrap(bounty);
+        (uint256 pot, uint256 bond, uint16 rounds) = (_posted[bounty].pot, _posted[bounty].bond, _posted[bounty].rounds);
+        uint256 allocated = _handler.paidByMerges(bounty);
+        for (uint16 round = 1; round <= rounds; ++round) {
+            uint96 share = _market.lapsedShare(id, round);
+            if (share != 0) allocated += share * _handler.revealsOf(bounty, round);
+        }
+        (uint96 owed,) = _market.money(id);
+        assertEq(_handler.taken(bounty) + owed, allocated, "I3");
+        assertLe(allocated, pot + bond, "I3: at most the pot and one bond");
+    }
+
+    function _I7_countersCount(uint256 bounty, uint256 members) private view {
+        Clock memory clock = _market.clock(BountyId.wrap(bounty));
+        assertEq(clock.members, members, "I7: members");
+        assertEq(clock.memberCount, _handler.everJoined(bounty), "I7: ever joined");
+        assertLe(clock.reveals, clock.commits, "I7: reveals");
+        assertLe(clock.commits, _posted[bounty].maxUpdates, "I7: commits");
+        if (clock.phase != Phase.Ended) {
+            assertEq(clock.reveals, _handler.revealsOf(bounty, clock.round), "I7: counted reveals");
+        }
+        if (clock.phase == Phase.Commit) {
+            uint256 most = clock.members + _handler.lostCommits(bounty, clock.round);
+            assertLe(clock.commits, most, "I7: only members commit");
         }
     }
 
-    function _I8_theClockShownIsTheClockWrittenDown() private {
-        for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            BountyId id = BountyId.wrap(bounty);
-            bytes32 shown = keccak256(abi.encode(_market.clock(id)));
-            _market.settle(id);
-            assertEq(keccak256(abi.encode(_market.clock(id))), shown, "I8");
-        }
+    function _I8_theClockShownIsTheClockWrittenDown(uint256 bounty) private {
+        BountyId id = BountyId.wrap(bounty);
+        bytes32 shown = keccak256(abi.encode(_market.clock(id)));
+        _market.settle(id);
+        assertEq(keccak256(abi.encode(_market.clock(id))), shown, "I8");
     }
 
-    function _I9_aMembersStakeCoversItsNextForfeit() private view {
-        for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            BountyId id = BountyId.wrap(bounty);
-            for (uint256 k = 0; k < _handler.PROVIDERS(); ++k) {
-                Provider memory standing = _market.provider(id, _handler.providerAt(k));
-                if (standing.stake == 0 || standing.unlocksAt != 0) continue;
-                assertLe(_posted[bounty].forfeit, standing.stake, "I9");
-            }
-        }
-    }
-
-    function _I11_I16_nobodyHasMoreThanTheMergesThatStandPay() private view {
-        for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            for (uint256 k = 0; k < _handler.PROVIDERS(); ++k) {
-                address account = _handler.providerAt(k);
-                assertLe(_handler.claimed(bounty, account), _handler.mostPaid(bounty, account), "I11, I16");
-            }
-        }
-    }
-
-    function _I13_noMergeVestsBeforeTheOneItBuildsOn() private view {
-        for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            BountyId id = BountyId.wrap(bounty);
-            uint16 rounds = _posted[bounty].rounds;
-            uint16 latest = 0;
-            uint32 vestsAt = 0;
-            for (uint16 round = 1; round <= rounds; ++round) {
-                Merge memory merged = _market.mergeOf(id, round);
-                if (merged.payoutRoot == 0) continue;
-                assertEq(merged.previous, latest, "I13: builds on the latest before it");
-                assertLe(vestsAt, merged.vestsAt, "I13");
-                (latest, vestsAt) = (round, merged.vestsAt);
-            }
-        }
-    }
-
-    function _I15_stakesAreLostOnlyForWhatTheirOwnersDid() private view {
-        for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
-            for (uint256 k = 0; k < _handler.PROVIDERS(); ++k) {
-                address account = _handler.providerAt(k);
-                uint96 stake = _market.provider(BountyId.wrap(bounty), account).stake;
-                assertEq(stake, _handler.stakeOf(bounty, account), "I15");
-            }
+    function _I13_noMergeVestsBeforeTheOneItBuildsOn(uint256 bounty) private view {
+        uint16 rounds = _posted[bounty].rounds;
+        uint16 latest = 0;
+        uint32 vestsAt = 0;
+        for (uint16 round = 1; round <= rounds; ++round) {
+            Merge memory merged = _market.mergeOf(BountyId.wrap(bounty), round);
+            if (merged.payoutRoot == 0) continue;
+            assertEq(merged.previous, latest, "I13: builds on the latest before it");
+            assertLe(vestsAt, merged.vestsAt, "I13");
+            (latest, vestsAt) = (round, merged.vestsAt);
         }
     }
 
@@ -267,19 +227,5 @@ contract InvariantsTest is Markets {
     function afterInvariant() public {
         _handler.drain();
         assertEq(_token.balanceOf(address(_market)), 0, "I10");
-    }
-
-    /// @dev What one bounty holds: both purses, all stakes, all bonds.
-    function _held(uint256 bounty) private view returns (uint256 sum) {
-        BountyId id = BountyId.wrap(bounty);
-        (uint96 owed, uint128 free) = _market.money(id);
-        sum = owed + free;
-        for (uint256 k = 0; k < _handler.PROVIDERS(); ++k) {
-            sum += _market.provider(id, _handler.providerAt(k)).stake;
-        }
-        for (uint256 k = 0; k < 2; ++k) {
-            (uint96 bond,) = _market.bondOf(id, _handler.bonders(k));
-            sum += bond;
-        }
     }
 }

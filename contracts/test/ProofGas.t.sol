@@ -84,12 +84,17 @@ contract ProofGasTest is ProofTest {
         _send(abi.encodeCall(IFraudProofs.proveLeaf, (id, 1, chunk, _sum(0, 1), _leaf(0))), SMALL);
     }
 
-    function test_provePayout__of16Updates__costsAtMost300k() public {
-        _measurePayout(16, SMALL);
+    function test_provePayout__of32Updates__costsAtMost300k() public {
+        _measurePayout(32, SMALL);
     }
 
-    function test_provePayout__of32Updates__costsAtMost400k() public {
-        _measurePayout(32, 400_000);
+    function test_provePaid__of32Updates__costsAtMost300k() public {
+        _revealed(32);
+        MergeClaim memory made = _honest(0);
+        made.paid += 1;
+        _post(made);
+        bytes32[] memory roots = _roots(_accepted(0));
+        _send(abi.encodeCall(IFraudProofs.provePaid, (_disputed(), roots, _provider(31))), SMALL);
     }
 
     function _measurePayout(uint256 updates, uint256 most) private {

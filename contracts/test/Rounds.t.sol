@@ -43,6 +43,30 @@ contract RoundsTest is MarketTest {
         _commit(2);
     }
 
+    function test_commit__afterADisqualification__countsOnceAndNoMoreThisRound() public {
+        _open(3);
+        _updates(2);
+        _merge(aggregator, 0);
+        _commit(0);
+        _disqualify(0, 1);
+        assertEq(_clock().commits, 0, "what can't be opened is no part of a quorum");
+        _join(0);
+        _refused(ErrorsLib.AlreadyCommitted.selector);
+        _commit(0);
+        _commit(1);
+        assertEq(uint256(_clock().phase), uint256(Phase.Commit), "the quorum is not there");
+        _commit(2);
+        _warpTo(Phase.Reveal);
+        assertEq(_clock().commits, 2, "commits");
+    }
+
+    function _disqualify(uint256 k, uint16 round) private {
+        bytes32 updateRoot = _updateRoot(k, round);
+        address judge = market.proofs();
+        vm.prank(judge);
+        market.disqualify(id, round, updateRoot, rival);
+    }
+
     function test_commit__ofAReservedWord__isRefused() public {
         _open(2);
         for (uint256 word = 0; word < 512; word += 255) {

@@ -43,6 +43,8 @@ class JudgedMarket(Market):
         one = self.people[who]
         stake, one.stake = one.stake, 0
         if stake:
+            if one.hidden and one.committed == self.round and self.commit_end is None:
+                self.committers.remove(who)
             one.leaving_since, one.hidden = None, False
         self.balance -= stake // 2
         self.faulty.add((number, root))

@@ -201,7 +201,7 @@ class Market:
 
     def can_commit(self, who: Address) -> bool:
         one = self.people.get(who)
-        free = one is not None and (not one.hidden or one.committed in self.interrupted)
+        free = one is not None and one.committed != self.round and (not one.hidden or one.committed in self.interrupted)
         return self.committing and who in self.active and free
 
     def can_merge(self, who: Address) -> bool:

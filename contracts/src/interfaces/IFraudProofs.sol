@@ -127,7 +127,9 @@ interface IFraudProofs {
 
     /// @notice The merge's `paid` is not what its accepted updates earn together, or its payout tree has no leaf for
     /// a provider that earned, or fewer leaves than the one before.
-    function provePaid(Disputed calldata disputed, bytes32[] calldata updateRoots) external;
+    /// @param updateRoots The accepted updates' roots, by rising reveal index.
+    /// @param leafless A provider of one of them that has no leaf; anything where it is about something else.
+    function provePaid(Disputed calldata disputed, bytes32[] calldata updateRoots, address leafless) external;
 
     /// @notice A clipping scale is not the one that the committed distance gives, or there are too few or too many.
     function proveScale(Disputed calldata disputed, uint256 pair, bytes calldata scales, bytes calldata distances)

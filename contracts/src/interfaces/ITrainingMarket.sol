@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {BountyId, Clock, Merge, MergeClaim, Provider, Reveal, Terms} from "../Types.sol";
+import {RevealWord} from "../libraries/RevealLib.sol";
 
 /// @title ITrainingMarket
 /// @notice Escrow and public record of federated training. No owner, no upgrade, no pause.
@@ -134,6 +135,13 @@ interface ITrainingMarket {
 
     /// @notice A revealed update of a round; zeros where there is none.
     function revealOf(BountyId bounty, uint16 round, bytes32 updateRoot) external view returns (Reveal memory);
+
+    /// @notice What was revealed in `round` under each of these update roots, in their order: provider | index << 160 |
+    /// weight << 176, and 0 where there is no such update.
+    function revealsOf(BountyId bounty, uint16 round, bytes32[] calldata updateRoots)
+        external
+        view
+        returns (RevealWord[] memory);
 
     /// @notice What each revealed update of a lapsed round may take; 0 where no lapse was written down.
     function lapsedShare(BountyId bounty, uint16 round) external view returns (uint96);

@@ -25,7 +25,7 @@ library ChunkTreeLib {
     /// @dev The leaf commits to its index, so index bits above the proof's length need no check.
     function climb(bytes32 node, uint256 index, bytes32[] calldata siblings) internal pure returns (bytes32) {
         for (uint256 level = 0; level < siblings.length; ++level) {
-            bytes32 sibling = siblings[level];
+            bytes32 sibling = wordAt(siblings, level);
             node = index & 1 == 0 ? Hashes.efficientKeccak256(node, sibling) : Hashes.efficientKeccak256(sibling, node);
             index >>= 1;
         }
@@ -47,6 +47,14 @@ library ChunkTreeLib {
     function wordAt(bytes calldata data, uint256 at) internal pure returns (bytes32 word) {
         assembly ("memory-safe") {
             word := calldataload(add(data.offset, at))
+        }
+    }
+
+    /// @notice The word `words[k]`; beyond the end lies anything.
+    /// @dev As above: the check of bounds costs a claim among 1,024 providers 450 gas.
+    function wordAt(bytes32[] calldata words, uint256 k) internal pure returns (bytes32 word) {
+        assembly ("memory-safe") {
+            word := calldataload(add(words.offset, shl(5, k)))
         }
     }
 

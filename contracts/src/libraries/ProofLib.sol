@@ -62,6 +62,10 @@ library ProofLib {
         shown.disqualified = true;
         if (stake != 0) {
             if (seat.standing.unlocksAt == 0) live.members -= 1;
+            // what can't be opened any more is no part of a quorum
+            if (live.commitEndsAt == 0 && seat.isCommitted() && seat.standing.commitRound == live.round) {
+                live.commits -= 1;
+            }
             seat.standing.stake = 0;
             seat.standing.unlocksAt = 0;
             seat.commitment = BountyLib.OPENED;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {DevToken} from "../../src/DevToken.sol";
-import {TrainingMarket} from "../../src/TrainingMarket.sol";
 import {BountyId, Clock, Merge, MergeClaim, Phase, Provider, Terms} from "../../src/Types.sol";
+import {ITrainingMarket} from "../../src/interfaces/ITrainingMarket.sol";
 import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
 import {SumNode, SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
+import {Mintable} from "./Mintable.sol";
 import {Test} from "./Test.sol";
 import {Trees} from "./Trees.sol";
 
@@ -16,8 +16,8 @@ abstract contract Handler is Test {
     uint256 public constant PROVIDERS = 5;
     uint64 private constant NORM = 9;
 
-    TrainingMarket public immutable market;
-    DevToken public immutable token;
+    ITrainingMarket public immutable market;
+    Mintable public immutable token;
     address public immutable owner;
     address[2] public bonders; // the named aggregator, a rival
 
@@ -43,7 +43,7 @@ abstract contract Handler is Test {
     mapping(uint256 bounty => mapping(uint16 round => uint96[])) internal _payouts; // of standing merges, by member index
     mapping(uint256 bounty => mapping(uint256 index => address)) private _memberAt;
 
-    constructor(TrainingMarket market_, DevToken token_, Terms[2] memory terms, address owner_) {
+    constructor(ITrainingMarket market_, Mintable token_, Terms[2] memory terms, address owner_) {
         (market, token, owner) = (market_, token_, owner_);
         bonders = [terms[0].aggregator, address(0xB0B)];
         _fund(owner);
@@ -265,12 +265,18 @@ abstract contract Handler is Test {
         MergeClaim memory newMerge = _divided(bounty, id, clock, rejected);
         vm.prank(account);
         market.merge(id, clock.round, newMerge);
-        (paidByMerges[bounty], _paid[bounty][clock.round]) = (paidByMerges[bounty] + newMerge.paid, newMerge.paid);
+        _noteMerge(bounty, clock.round, newMerge.paid);
+    }
+
+    function _noteMerge(uint256 bounty, uint16 round, uint96 paid) private {
+        BountyId id = BountyId.wrap(bounty);
+        paidByMerges[bounty] += paid;
+        _paid[bounty][round] = paid;
         reopened[bounty] = 0;
-        Merge memory merged = market.mergeOf(id, clock.round);
-        assertLe(this.time() + market.terms(id).challengeSeconds, merged.vestsAt, "I13: a window of its own");
-        assertLe(_lastVestsAt[bounty], merged.vestsAt, "I13: not before an earlier one");
-        _lastVestsAt[bounty] = merged.vestsAt;
+        uint256 vestsAt = market.mergeOf(id, round).vestsAt;
+        assertLe(this.time() + market.terms(id).challengeSeconds, vestsAt, "I13: a window of its own");
+        assertLe(_lastVestsAt[bounty], vestsAt, "I13: not before an earlier one");
+        _lastVestsAt[bounty] = vestsAt;
     }
 
     /// @dev The payouts by docs/PROTOCOL.md, section 7; accepted + rejected = revealed.
@@ -278,27 +284,48 @@ abstract contract Handler is Test {
         private
         returns (MergeClaim memory newMerge)
     {
-        address[] storage revealed = _revealed[bounty][clock.round];
-        assertEq(revealed.length, clock.reveals, "revealed");
+        assertEq(_revealed[bounty][clock.round].length, clock.reveals, "revealed");
+        (uint256[] memory weights, uint256 total, uint256 rejections) = _weights(id, clock.round, rejected);
+        (newMerge.rejected, newMerge.reasons) = (rejected, new bytes(4 * rejections));
         uint96[] memory cumulative = _before(bounty, id, clock);
-        uint256 total = 0;
-        uint256 rejections = 0;
-        for (uint256 k = 0; k < revealed.length; ++k) {
-            if (rejected >> k & 1 == 1) ++rejections;
-            else total += _weightOf(id, clock.round, revealed[k]);
-        }
-        uint256 share = _share(id, clock.round);
-        for (uint256 k = 0; k < revealed.length; ++k) {
-            if (rejected >> k & 1 == 1) continue;
-            uint96 pay = uint96(share * _weightOf(id, clock.round, revealed[k]) / total);
-            cumulative[market.provider(id, revealed[k]).index] += pay;
-            newMerge.paid += pay;
-        }
+        newMerge.paid = _pay(id, clock.round, cumulative, weights, total);
         _payouts[bounty][clock.round] = cumulative;
         newMerge.payoutRoot = Trees.payoutRoot(_leaves(bounty, cumulative));
         newMerge.payoutLeaves = uint16(cumulative.length);
-        newMerge.rejected = rejected;
-        newMerge.reasons = new bytes(4 * rejections);
+    }
+
+    function _pay(BountyId id, uint16 round, uint96[] memory cumulative, uint256[] memory weights, uint256 total)
+        private
+        view
+        returns (uint96 paid)
+    {
+        address[] storage revealed = _revealed[BountyId.unwrap(id)][round];
+        uint256 share = _share(id, round);
+        for (uint256 k = 0; k < weights.length; ++k) {
+            if (weights[k] == 0) continue;
+            uint96 pay = uint96(share * weights[k] / total);
+            cumulative[market.provider(id, revealed[k]).index] += pay;
+            paid += pay;
+        }
+    }
+
+    /// @dev By reveal index; 0 for those that are left out.
+    function _weights(BountyId id, uint16 round, uint256 rejected)
+        private
+        view
+        returns (uint256[] memory weights, uint256 total, uint256 rejections)
+    {
+        address[] storage revealed = _revealed[BountyId.unwrap(id)][round];
+        weights = new uint256[](revealed.length);
+        for (uint256 k = 0; k < weights.length; ++k) {
+            if (rejected >> k & 1 == 1) {
+                ++rejections;
+                continue;
+            }
+            weights[k] = market.revealOf(id, round, _updateRoot(round, revealed[k])).weight;
+            assertLe(1, weights[k], "weight");
+            total += weights[k];
+        }
     }
 
     function claim(uint256 bounty, uint256 who, uint256 round) external {
@@ -307,18 +334,18 @@ abstract contract Handler is Test {
     }
 
     function _claim(uint256 bounty, address account, uint16 round) internal act(bounty) {
-        BountyId id = BountyId.wrap(bounty);
         uint96[] memory cumulative = _payouts[bounty][round];
-        Provider memory standing = market.provider(id, account);
+        Provider memory standing = market.provider(BountyId.wrap(bounty), account);
         if (standing.commitRound == 0 || standing.index >= cumulative.length) return;
         if (cumulative[standing.index] <= standing.claimed) return;
-        uint96 amount = cumulative[standing.index] - standing.claimed;
         bytes memory call = _claimCall(bounty, round, cumulative, standing.index);
-        if (this.time() < market.mergeOf(id, round).vestsAt) {
+        if (this.time() < market.mergeOf(BountyId.wrap(bounty), round).vestsAt) {
             _refused(account, call, "I13: claimed in the window");
             return;
         }
-        (wentOut[bounty], taken[bounty]) = (wentOut[bounty] + amount, taken[bounty] + amount);
+        uint96 amount = cumulative[standing.index] - standing.claimed;
+        wentOut[bounty] += amount;
+        taken[bounty] += amount;
         claimed[bounty][account] += amount;
         vm.prank(account);
         (bool done,) = address(market).call(call);
@@ -428,12 +455,9 @@ abstract contract Handler is Test {
     }
 
     function _share(BountyId id, uint16 round) private view returns (uint256) {
-        (uint256 pot, uint256 rounds) = (market.terms(id).pot, market.terms(id).rounds);
+        Terms memory terms = market.terms(id);
+        (uint256 pot, uint256 rounds) = (terms.pot, terms.rounds);
         return pot * round / rounds - pot * (round - 1) / rounds;
-    }
-
-    function _weightOf(BountyId id, uint16 round, address account) private view returns (uint256) {
-        return market.revealOf(id, round, _updateRoot(round, account)).weight;
     }
 
     /// @dev Cumulative payouts of the latest merged round, with a place for everyone who has joined since.

@@ -2,8 +2,6 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {DevToken} from "../../src/DevToken.sol";
-import {TrainingMarket} from "../../src/TrainingMarket.sol";
 import {
     BountyId,
     Clock,
@@ -15,10 +13,12 @@ import {
     RewardRule,
     Terms
 } from "../../src/Types.sol";
+import {ITrainingMarket} from "../../src/interfaces/ITrainingMarket.sol";
 import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
 import {MergeLib} from "../../src/libraries/MergeLib.sol";
 import {SumNode, SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
 import {Markets} from "./Markets.sol";
+import {Mintable} from "./Mintable.sol";
 import {Trees} from "./Trees.sol";
 
 /// @notice A market, a token, people with money, and the steps of a bounty's life as one-line calls.
@@ -27,7 +27,7 @@ abstract contract MarketTest is Markets {
     uint96 internal constant FORTUNE = 1e27;
     uint64 internal constant NORM = 4_096;
 
-    TrainingMarket internal market;
+    ITrainingMarket internal market;
     IERC20 internal token;
     BountyId internal id;
 
@@ -56,7 +56,7 @@ abstract contract MarketTest is Markets {
     }
 
     function _newToken() internal virtual returns (IERC20) {
-        return IERC20(address(new DevToken()));
+        return _newDevToken();
     }
 
     // --- people ---
@@ -66,7 +66,7 @@ abstract contract MarketTest is Markets {
     }
 
     function _fund(address account) internal virtual {
-        DevToken(address(token)).mint(account, FORTUNE);
+        Mintable(address(token)).mint(account, FORTUNE);
         vm.prank(account);
         token.approve(address(market), type(uint256).max);
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {DevToken} from "../../src/DevToken.sol";
-import {TrainingMarket} from "../../src/TrainingMarket.sol";
 import {BountyId, Clock, Merge, Phase, Reveal, Terms} from "../../src/Types.sol";
+import {ITrainingMarket} from "../../src/interfaces/ITrainingMarket.sol";
 import {Handler} from "./Handler.sol";
+import {Mintable} from "./Mintable.sol";
 import {Trees} from "./Trees.sol";
 
 /// @notice The handler's part of what the proof contracts may do. They are taken at their word: any unvested merge is
@@ -15,7 +15,7 @@ contract ProofHandler is Handler {
 
     mapping(uint256 bounty => mapping(uint16 round => uint96[])) private _voided; // payouts, by member index
 
-    constructor(TrainingMarket market_, DevToken token_, Terms[2] memory terms, address owner_)
+    constructor(ITrainingMarket market_, Mintable token_, Terms[2] memory terms, address owner_)
         Handler(market_, token_, terms, owner_)
     {}
 
@@ -30,10 +30,19 @@ contract ProofHandler is Handler {
     function _prove(uint256 bounty, uint16 round, uint256 dice) private act(bounty) {
         BountyId id = BountyId.wrap(bounty);
         market.settle(id);
+        Clock memory clock = market.clock(id);
+        _void(bounty, round, dice);
+        _noteVoided(bounty, round);
+        _noteInterrupted(bounty, round, clock);
+        reopened[bounty] = round;
+        Terms memory terms = market.terms(id);
+        _hold(bounty, this.time() + terms.mergeSeconds + terms.openMergeSeconds + terms.challengeSeconds);
+    }
+
+    function _void(uint256 bounty, uint16 round, uint256 dice) private {
+        BountyId id = BountyId.wrap(bounty);
         address aggregator = market.mergeOf(id, round).aggregator;
         (uint96 lost,) = market.bondOf(id, aggregator);
-        Clock memory clock = market.clock(id);
-        Terms memory terms = market.terms(id);
         uint256 had = token.balanceOf(PROVER);
         wentOut[bounty] += lost / 2;
 
@@ -43,18 +52,25 @@ contract ProofHandler is Handler {
         _checkReward(token.balanceOf(PROVER) - had, lost);
         (uint96 left,) = market.bondOf(id, aggregator);
         assertEq(left, 0, "the bond is lost");
-        for (uint16 later = round; later <= terms.rounds; ++later) {
+    }
+
+    /// @dev Commitments that could not be opened any more are forgotten.
+    function _noteInterrupted(uint256 bounty, uint16 voided, Clock memory clock) private {
+        bool unopened = clock.phase == Phase.Commit || clock.phase == Phase.Reveal;
+        if (clock.phase == Phase.Ended && clock.commits < market.terms(BountyId.wrap(bounty)).minUpdates) {
+            unopened = true; // it expired
+        }
+        if (clock.round != voided && unopened) interrupted[bounty][clock.round] = true;
+    }
+
+    function _noteVoided(uint256 bounty, uint16 round) private {
+        for (uint16 later = round; later <= roundsOf[bounty]; ++later) {
             if (_payouts[bounty][later].length == 0) continue;
             paidByMerges[bounty] -= _paid[bounty][later];
             _voided[bounty][later] = _payouts[bounty][later];
             delete _payouts[bounty][later];
-            assertEq(bytes32(market.mergeOf(id, later).payoutRoot), 0, "void");
+            assertEq(bytes32(market.mergeOf(BountyId.wrap(bounty), later).payoutRoot), 0, "void");
         }
-        bool unopened = clock.phase == Phase.Commit || clock.phase == Phase.Reveal;
-        if (clock.phase == Phase.Ended && clock.commits < terms.minUpdates) unopened = true; // it expired
-        if (clock.round != round && unopened) interrupted[bounty][clock.round] = true;
-        reopened[bounty] = round;
-        _hold(bounty, this.time() + terms.mergeSeconds + terms.openMergeSeconds + terms.challengeSeconds);
     }
 
     function disqualify(uint256 bounty, uint256 who, uint256 round) external {
@@ -73,11 +89,8 @@ contract ProofHandler is Handler {
     function _disqualify(uint256 bounty, address account, uint16 round) private act(bounty) {
         BountyId id = BountyId.wrap(bounty);
         market.settle(id);
-        Clock memory clock = market.clock(id);
         uint256 lost = stakeOf[bounty][account];
-        if (lost != 0 && clock.phase == Phase.Commit && _committedIn(id, account, clock.round)) {
-            ++lostCommits[bounty][clock.round];
-        }
+        if (lost != 0) _noteLostCommit(bounty, account);
         uint256 had = token.balanceOf(PROVER);
         wentOut[bounty] += lost / 2;
         stakeOf[bounty][account] = 0;
@@ -87,6 +100,14 @@ contract ProofHandler is Handler {
 
         _checkReward(token.balanceOf(PROVER) - had, lost);
         assertTrue(market.revealOf(id, round, _updateRoot(round, account)).disqualified, "disqualified");
+    }
+
+    function _noteLostCommit(uint256 bounty, address account) private {
+        BountyId id = BountyId.wrap(bounty);
+        Clock memory clock = market.clock(id);
+        if (clock.phase != Phase.Commit || !_committedIn(id, account, clock.round)) return;
+        // before the quorum it counts no more
+        if (clock.commits >= market.terms(id).minUpdates) ++lostCommits[bounty][clock.round];
     }
 
     function demandExtend(uint256 bounty, uint256 seed, uint256 seconds_) external act(0) {
@@ -108,19 +129,28 @@ contract ProofHandler is Handler {
     /// @dev I11, I13: a void merge pays nothing, unless an equal one stands in its place.
     function claimVoided(uint256 bounty, uint256 who, uint256 seed) external act(0) {
         bounty = _bounty(bounty);
-        BountyId id = BountyId.wrap(bounty);
         address account = providerAt(who % PROVIDERS);
-        uint16 index = market.provider(id, account).index;
+        uint16 index = market.provider(BountyId.wrap(bounty), account).index;
+        uint16 round = _voidedRound(bounty, index, seed);
+        if (round == 0) return;
+        bytes memory call = _claimCall(bounty, round, _voided[bounty][round], index);
+        _refused(account, call, "I11: paid by a void merge");
+    }
+
+    /// @dev A round with a void merge that has a leaf for member `index`, 0 if there is none.
+    function _voidedRound(uint256 bounty, uint16 index, uint256 seed) private view returns (uint16) {
         uint16 rounds = roundsOf[bounty];
         for (uint256 k = 0; k < rounds; ++k) {
             uint16 round = uint16(1 + (seed % rounds + k) % rounds);
             uint96[] memory cumulative = _voided[bounty][round];
-            if (index >= cumulative.length) continue;
-            bytes32 root = Trees.payoutRoot(_leaves(bounty, cumulative));
-            if (market.mergeOf(id, round).payoutRoot == bytes28(root)) continue;
-            _refused(account, _claimCall(bounty, round, cumulative, index), "I11: paid by a void merge");
-            return;
+            if (index < cumulative.length && !_stands(bounty, round, cumulative)) return round;
         }
+        return 0;
+    }
+
+    function _stands(uint256 bounty, uint16 round, uint96[] memory cumulative) private view returns (bool) {
+        bytes32 root = Trees.payoutRoot(_leaves(bounty, cumulative));
+        return market.mergeOf(BountyId.wrap(bounty), round).payoutRoot == bytes28(root);
     }
 
     /// @dev I14: everybody who is no proof contract is refused, even where a proof contract would not be.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {FraudProofs} from "../../src/FraudProofs.sol";
 import {Merge, MergeClaim, MergeRecord, MergeRule} from "../../src/Types.sol";
-import {Disputed, Opening, PayoutOpening} from "../../src/interfaces/IFraudProofs.sol";
+import {Disputed, IFraudProofs, Opening, PayoutOpening} from "../../src/interfaces/IFraudProofs.sol";
 import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
 import {MergeLib} from "../../src/libraries/MergeLib.sol";
 import {MergeRuleLib, Parameters} from "../../src/libraries/MergeRuleLib.sol";
@@ -16,7 +15,7 @@ import {Trees} from "./Trees.sol";
 abstract contract ProofTest is MarketTest {
     uint256 internal constant COORDINATES = 128;
 
-    FraudProofs internal proofs;
+    IFraudProofs internal proofs;
 
     /// @dev The chunk that is known, and how large the updates' integers are.
     uint32 internal chunk = 2;
@@ -34,7 +33,7 @@ abstract contract ProofTest is MarketTest {
 
     function setUp() public virtual override {
         super.setUp();
-        proofs = FraudProofs(market.proofs());
+        proofs = IFraudProofs(market.proofs());
         rules.squaredNormBound = type(uint64).max;
         rules.maxUpdates = 256;
     }
