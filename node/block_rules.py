@@ -17,9 +17,6 @@ from node.blocks import Scratch, pieces
 from node.merge_arithmetic import GUARD, ONE, RATE_BITS, STATE_MAX, STATE_MIN
 from node.sorting_networks import Keep, middle_network
 
-_MOST = 2**23
-"""The greatest magnitude of an aggregate of updates."""
-
 _STEP = 32 * 1024
 """Coordinates of a block that take the server's step at a time, in the cache."""
 
@@ -51,10 +48,10 @@ class ServerStep:
             state, aggregate = planes_PB[0, part], merged_PB[-1, part]
             if len(merged_PB) == 2:
                 self._remember(planes_PB[1, part], aggregate)
-            elif self.eta == ONE and state.min() > STATE_MIN + _MOST and state.max() < STATE_MAX - _MOST:
-                np.add(aggregate, state, out=aggregate)  # nothing to scale and nothing to clamp
-                continue
-            self._move(state, aggregate, merged_PB[0, part])
+            if self.eta == ONE and _adds_up(state, aggregate):
+                np.add(aggregate, state, out=merged_PB[0, part])  # nothing to scale and nothing to clamp
+            else:
+                self._move(state, aggregate, merged_PB[0, part])
 
     def _remember(self, previous_B: NDArray[np.int32], aggregate_B: NDArray[np.int32]) -> None:
         """Mix the aggregate with the previous one, in int64."""
@@ -78,6 +75,12 @@ class ServerStep:
         np.add(step, state, out=step)
         np.clip(step, STATE_MIN, STATE_MAX, out=step)
         np.copyto(merged, step, casting="unsafe")
+
+
+def _adds_up(state: NDArray[np.int32], aggregate: NDArray[np.int32]) -> bool:
+    """Whether both lie so that no sum leaves the range of a state."""
+    low, high = int(state.min()) + int(aggregate.min()), int(state.max()) + int(aggregate.max())
+    return low >= STATE_MIN and high <= STATE_MAX
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,18 @@
 """Clipping around the previous aggregate, block by block. docs/PROTOCOL.md, section 7.
 
 A pass over the updates moves the center by the scales of the pass before and measures each bucket's distance from it;
-the center lives in the last plane of the result. Sums are float64, whose partial sums are integers below 2**53 and so
-exact in any order, wherever the center is an aggregate of updates. A state that nobody challenged may hold any int32;
-there they are int64.
+the center lives in the last plane of the result. Every pass reads the updates once, a piece of all of them at a time:
+few calls, each over rows that are still in the cache.
 
-Shape suffixes: P planes, B coordinates of a block, W coordinates of a piece of it, R buckets at a time, K chunks.
+Sums are float64, whose partial sums are integers below 2**53 and so exact in any order, wherever the center is an
+aggregate of updates. A state that nobody challenged may hold any int32; there they are int64.
+
+Shape suffixes: P planes, B coordinates of a block, W coordinates of a piece of it, R buckets, K chunks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,18 +23,19 @@ from ledger.commitments import CHUNK
 from ledger.merge_parameters import MergeParameters
 from node.block_rules import ServerStep
 from node.blocks import Blocks, Scratch, pieces, run_blocks
-from node.merge_arithmetic import GUARD, GUARD_BITS, ONE, scale_of
+from node.merge_arithmetic import GUARD, ONE, scale_of
 
-_PIECE = 64 * 1024
-"""Coordinates of a block at a time: enough that calls, and waiting for the interpreter's lock, cost little."""
+_VALUES = 2**20
+"""Values of all updates at a time: few enough for the cache, enough that calls, and waiting for the interpreter's lock,
+cost little."""
 
-_ROWS = 4
-"""Buckets at a time: few enough that their pieces stay in the cache, enough for a matrix product."""
+_LEAST = 8 * CHUNK
+"""Coordinates below which the calls would cost more than the cache saves."""
 
 _MOST = 2**23
 """The greatest magnitude of an aggregate of updates."""
 
-_row_scratch, _line_scratch, _mean_scratch = Scratch(), Scratch(), Scratch()
+_value_scratch, _row_scratch, _line_scratch = Scratch(), Scratch(), Scratch()
 
 _Numbers = NDArray[Any]
 _Kind = type[Any]
@@ -63,6 +66,8 @@ def merge_clipped(
         given = run_blocks(ClipPass(parameters.bucket, latest), planes_PD, updates, merged_PD, whole)
         rows = sums[iteration * buckets : (iteration + 1) * buckets]
         np.concatenate([one for one in given if one is not None], axis=1, out=rows)
+        if iteration and parameters.bucket == 1:
+            rows += sums[(iteration - 1) * buckets : iteration * buckets]
         latest = tuple(scale_of(total, parameters.tau) for total in _totals(rows))
         scales += latest
     step = ServerStep(parameters.eta, parameters.beta)
@@ -82,7 +87,8 @@ class ClipPass:
     """One pass over the updates.
 
     scales: of the iteration before, by which the center moves first; empty in the first pass, which starts it.
-    step:   the server's, in the last pass; before, the pass measures distances.
+    step:   the server's, in the last pass; before, the pass measures distances. Where each bucket is one update, a
+            pass after the first gives by how much they have changed, modulo 2**64: that takes one product.
     """
 
     bucket: int
@@ -99,31 +105,33 @@ class ClipPass:
         center_B = merged_PB[-1]
         if not self.scales:
             np.copyto(center_B, planes_PB[-1])
-        buckets = -(-len(updates) // self.bucket)
-        sums = np.empty((buckets, len(center_B) // CHUNK), dtype=np.uint64)
-        for part in pieces(len(center_B), _PIECE):
-            values = [update_B[part] for update_B in updates]
+        groups = Group.of(len(updates), self.bucket)
+        sums = np.empty((groups[-1].rows.stop, len(center_B) // CHUNK), dtype=np.uint64)
+        width = max(_LEAST, _VALUES // len(updates) // CHUNK * CHUNK)
+        for part in pieces(len(center_B), width):
+            center_W = center_B[part]
+            before_W = center_W.copy()
+            sums_RK = sums[:, part.start // CHUNK : part.stop // CHUNK]
+            rows_RW = _read(groups, [update_B[part] for update_B in updates], _exact(center_W))
             if self.scales:
-                self._move(center_B[part], values)
-            if self.step is None:
-                self._measure(center_B[part], values, sums[:, part.start // CHUNK : part.stop // CHUNK])
+                self._move(center_W, rows_RW, groups)
+            if self.step is None and self.scales and self.bucket == 1:
+                _measure_change(before_W, center_W, rows_RW, sums_RK)
+            elif self.step is None:
+                _measure(center_W, rows_RW, groups, sums_RK)
         if self.step is None:
             return sums
         self.step.take(planes_PB, merged_PB)
         return None
 
-    def _move(self, center_W: NDArray[np.int32], updates: Sequence[NDArray[np.int16]]) -> None:
+    def _move(self, center_W: NDArray[np.int32], rows_RW: _Numbers, groups: Sequence[Group]) -> None:
         """`v += sum(c_j * (Y_j - v)) // (65536 * m)`."""
-        kind = _exact(center_W)
-        weights = np.array(self.scales, dtype=kind)
+        numbers_RW = _numbers(rows_RW)
+        kind = numbers_RW.dtype.type
+        units = [group.unit for group in groups for _ in range(group.rows.start, group.rows.stop)]
+        weights = np.multiply(self.scales, units, dtype=kind)
         pull_W, part_W, old_W = _line_scratch.rows(3, len(center_W), kind)
-        pull_W.fill(0)
-        for chosen, rows_RW in self._buckets(updates, kind):
-            rows_KRC = rows_RW.reshape(len(rows_RW), -1, CHUNK).swapaxes(0, 1)
-            np.matmul(weights[chosen], rows_KRC, out=part_W.reshape(-1, CHUNK))
-            np.add(pull_W, part_W, out=pull_W)
-        if self.bucket == 1:
-            np.multiply(pull_W, GUARD, out=pull_W)
+        np.matmul(weights, numbers_RW.reshape(len(units), -1, CHUNK).swapaxes(0, 1), out=pull_W.reshape(-1, CHUNK))
         np.copyto(old_W, center_W)
         np.multiply(old_W, sum(self.scales), out=part_W)
         np.subtract(pull_W, part_W, out=pull_W)
@@ -131,69 +139,104 @@ class ClipPass:
         np.add(pull_W, old_W, out=pull_W)
         np.copyto(center_W, pull_W, casting="unsafe")
 
-    def _measure(
-        self, center_W: NDArray[np.int32], updates: Sequence[NDArray[np.int16]], sums: NDArray[np.uint64]
-    ) -> None:
-        """`sum(((Y_j - v + 128) // 256) ** 2)` of each chunk and bucket.
 
-        With one update a bucket, `Y_j = 256 * q_j`, and the term is `q_j - (v + 127) // 256`.
-        Shapes: center_W (W,), each update (W,), sums (buckets, W / CHUNK).
-        """
-        kind = _exact(center_W)
-        offset_W: _Numbers = center_W.astype(_INTEGERS[kind])
-        if self.bucket == 1:
-            offset_W += GUARD // 2 - 1
-            offset_W >>= GUARD_BITS
-            offset_W = offset_W.astype(kind)
-        else:
-            offset_W -= GUARD // 2
-        for chosen, rows_RW in self._buckets(updates, kind, offset_W):
-            rows_RKC = rows_RW.reshape(len(rows_RW), -1, CHUNK)
-            sums[chosen] = np.vecdot(rows_RKC, rows_RKC)
+@dataclass(frozen=True)
+class Group:
+    """Buckets of as many updates each: all, but that the last may be smaller.
 
-    def _buckets(
-        self, updates: Sequence[NDArray[np.int16]], kind: _Kind, offset_W: _Numbers | None = None
-    ) -> Iterator[tuple[slice, _Numbers]]:
-        """Some buckets at a time: `q_j` where each is one update, else `Y_j`; with an offset, their differences.
-
-        Shapes: each update (W,), offset_W (W,) -> (R, W), valid until the next.
-        """
-        width = len(updates[0])
-        for chosen in pieces(-(-len(updates) // self.bucket), _ROWS):
-            rows_RW = _row_scratch.rows(chosen.stop - chosen.start, width, kind)
-            for row_W, first in zip(
-                rows_RW, range(chosen.start * self.bucket, len(updates), self.bucket), strict=False
-            ):
-                if self.bucket == 1:
-                    np.copyto(row_W, updates[first])
-                    if offset_W is not None:
-                        np.subtract(row_W, offset_W, out=row_W)
-                else:
-                    _write_mean(updates[first : first + self.bucket], offset_W, row_W, _INTEGERS[kind])
-            yield chosen, rows_RW
-
-
-def _write_mean(
-    members: Sequence[NDArray[np.int16]], offset_W: _Numbers | None, row_W: _Numbers, integer: _Kind
-) -> None:
-    """Write `Y = 256 * sum // count`, or `(Y - offset) // 256`.
-
-    Shapes: each member, offset_W and row_W (W,).
+    members: updates a bucket.
+    rows:    the buckets.
+    updates: their members.
     """
-    mean_W, wide_W = _mean_scratch.rows(2, len(row_W), integer)
-    np.copyto(mean_W, members[0])
-    for member_W in members[1:]:
-        np.copyto(wide_W, member_W)
-        np.add(mean_W, wide_W, out=mean_W)
-    if GUARD % len(members) == 0:
-        np.multiply(mean_W, GUARD // len(members), out=mean_W)
-    else:
-        np.multiply(mean_W, GUARD, out=mean_W)
-        np.floor_divide(mean_W, len(members), out=mean_W)
-    if offset_W is not None:
-        np.subtract(mean_W, offset_W, out=mean_W)
-        np.right_shift(mean_W, GUARD_BITS, out=mean_W)
-    np.copyto(row_W, mean_W)
+
+    members: int
+    rows: slice
+    updates: slice
+
+    @classmethod
+    def of(cls, updates: int, bucket: int) -> list[Group]:
+        """One group, or two."""
+        full = updates // bucket
+        rest = updates - full * bucket
+        groups = [cls(bucket, slice(0, full), slice(0, full * bucket))] if full else []
+        return groups + ([cls(rest, slice(full, full + 1), slice(full * bucket, updates))] if rest else [])
+
+    @property
+    def unit(self) -> int:
+        """What a row counts in: a sum of 2, 4, 8 or 16 updates is exact in units of 128, 64, 32 or 16."""
+        return GUARD // self.members if GUARD % self.members == 0 else 1
+
+
+def _read(groups: Sequence[Group], updates: Sequence[NDArray[np.int16]], kind: _Kind) -> _Numbers:
+    """Each bucket's `Y`, in its group's unit: of type `kind` where each bucket is one update, else integers.
+
+    Shapes: each update (W,) -> (R, W), valid until the thread's next call.
+    """
+    width, alone = len(updates[0]), groups[0].members == 1
+    values_NW = _value_scratch.rows(len(updates), width, kind if alone else _INTEGERS[kind])
+    np.concatenate(updates, out=values_NW.reshape(-1))
+    if alone:
+        return values_NW
+    for group in groups:
+        members_RSW = values_NW[group.updates].reshape(-1, group.members, width)
+        rows_RW = members_RSW[:, 0]
+        for member in range(1, group.members):
+            np.add(rows_RW, members_RSW[:, member], out=rows_RW)
+        if group.unit == 1:
+            np.multiply(rows_RW, GUARD, out=rows_RW)
+            np.floor_divide(rows_RW, group.members, out=rows_RW)
+    return values_NW[:: groups[0].members]
+
+
+def _measure(
+    center_W: NDArray[np.int32], rows_RW: _Numbers, groups: Sequence[Group], sums_RK: NDArray[np.uint64]
+) -> None:
+    """`sum(((Y_j - v + 128) // 256) ** 2)` of each chunk and bucket; overwrites the rows.
+
+    With `Y_j = unit * row`, the term is `(row + (128 - v) // unit) // (256 / unit)`.
+    """
+    kind = np.int64 if rows_RW.dtype == np.int64 else np.float64
+    for group in groups:
+        terms_RW = rows_RW[group.rows]
+        np.add(terms_RW, _offset(center_W, group.unit, kind).astype(rows_RW.dtype, copy=False), out=terms_RW)
+        if group.unit != GUARD:
+            np.right_shift(terms_RW, (GUARD // group.unit).bit_length() - 1, out=terms_RW)
+    numbers_RKC = _numbers(rows_RW).reshape(len(rows_RW), -1, CHUNK)
+    np.copyto(sums_RK, np.vecdot(numbers_RKC, numbers_RKC), casting="unsafe")
+
+
+def _measure_change(
+    before_W: NDArray[np.int32], center_W: NDArray[np.int32], rows_RW: _Numbers, sums_RK: NDArray[np.uint64]
+) -> None:
+    """`_measure` of the center less that of the center before, where each bucket is one update.
+
+    A term's square grows from `(q + p) ** 2` to `(q + o) ** 2` by `(o - p) * (2 * q + o + p)`.
+    """
+    kind = rows_RW.dtype.type
+    old_W, new_W = _offset(before_W, GUARD, kind), _offset(center_W, GUARD, kind)
+    moved_KC = np.subtract(new_W, old_W).astype(kind).reshape(-1, CHUNK)
+    both_KC = np.add(new_W, old_W).astype(kind).reshape(-1, CHUNK)
+    own_K = np.vecdot(moved_KC, both_KC)
+    np.multiply(moved_KC, 2, out=moved_KC)
+    rows_KRC = rows_RW.reshape(len(rows_RW), -1, CHUNK).swapaxes(0, 1)
+    change_KR = np.matmul(rows_KRC, moved_KC[:, :, np.newaxis])[:, :, 0] + own_K[:, np.newaxis]
+    np.copyto(sums_RK, change_KR.T.astype(np.int64).view(np.uint64))
+
+
+def _offset(center_W: NDArray[np.int32], unit: int, kind: _Kind) -> _Numbers:
+    """`(128 - v) // unit`, of a unit that is a power of 2."""
+    offset_W: _Numbers = np.subtract(GUARD // 2, center_W, dtype=_INTEGERS[kind])
+    offset_W >>= unit.bit_length() - 1
+    return offset_W
+
+
+def _numbers(rows_RW: _Numbers) -> _Numbers:
+    """The rows in the type of the sums; they are shared if they are in it already."""
+    if rows_RW.dtype != np.int32:
+        return rows_RW
+    numbers_RW = _row_scratch.rows(len(rows_RW), rows_RW.shape[1], np.float64)
+    np.copyto(numbers_RW, rows_RW)
+    return numbers_RW
 
 
 def _exact(center_W: NDArray[np.int32]) -> _Kind:
