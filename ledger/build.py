@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "contracts" / "src"
 ARTIFACTS = ROOT / "contracts" / "artifacts"
 NPM_COMPILER = ROOT / "scripts" / "solc"
-CONTRACTS = ("TrainingMarket", "FraudProofs", "ChunkDemands", "DevToken")
+CONTRACTS = ("TrainingMarket", "FraudProofs", "ChunkDemands", "EvaluationMarket", "DevToken")
 
 SETTINGS: dict[str, Any] = {
     "evmVersion": "cancun",

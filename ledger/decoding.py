@@ -8,21 +8,27 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 
-from ledger import records
 from ledger.errors import ProtocolFault
+from ledger.evaluation_records import EvaluationEvent, EvaluationTerms, Metric
 from ledger.keccak import keccak
 from ledger.records import Event, MergeClaim, MergeRule, Position, PrivacyMode, RewardRule, Terms
 
 Abi = Sequence[Mapping[str, Any]]
 
-_ENUMS = {"mergeRule": MergeRule, "rewardRule": RewardRule, "privacy": PrivacyMode}
-_STRUCTS: dict[str, Any] = {"struct Terms": Terms, "struct MergeClaim": MergeClaim}
+_ENUMS = {"mergeRule": MergeRule, "rewardRule": RewardRule, "privacy": PrivacyMode, "metric": Metric}
+_STRUCTS: dict[str, Any] = {
+    "struct Terms": Terms,
+    "struct MergeClaim": MergeClaim,
+    "struct EvaluationTerms": EvaluationTerms,
+}
+
+E = TypeVar("E", Event, EvaluationEvent)
 
 
 class UndecodableLog(ProtocolFault):
@@ -43,30 +49,29 @@ class Log:
 
 
 @dataclass(frozen=True)
-class _EventShape:
-    record: type[Event]
+class _EventShape(Generic[E]):
+    record: type[E]
     indexed: tuple[Mapping[str, Any], ...]
     plain: tuple[Mapping[str, Any], ...]
     plain_types: tuple[str, ...]
 
 
-class EventDecoder:
-    """Decodes a market's logs into `ledger.records` events."""
+class LogDecoder(Generic[E]):
+    """Decodes a contract's logs into records of the family `E`, by the ABI's names."""
 
-    def __init__(self, abi: Abi) -> None:
-        self._shapes: dict[bytes, _EventShape] = {}
-        for item in abi:
-            record = getattr(records, item.get("name", ""), None)
-            if item["type"] == "event" and isinstance(record, type) and issubclass(record, Event):
-                self._shapes[event_topic(item)] = _shape(item, record)
+    def __init__(self, abi: Abi, family: type[E]) -> None:
+        """family: the records' common class; each direct subclass is one event."""
+        records = {one.__name__: one for one in family.__subclasses__()}
+        shapes = [_shape(item, records[item["name"]]) for item in abi if _is_event(item, records)]
+        self._shapes: dict[bytes, _EventShape[E]] = dict(shapes)
 
     def name(self, topic: bytes | None) -> str | None:
-        """The event that a signature hash stands for; None if the market does not define it."""
+        """The event that a signature hash stands for; None if the contract does not define it."""
         shape = self._shapes.get(topic) if topic else None
         return shape.record.__name__ if shape else None
 
-    def decode(self, log: Log) -> Event | None:
-        """The event in `log`; None for an event that the market does not define.
+    def decode(self, log: Log) -> E | None:
+        """The event in `log`; None for an event that the contract does not define.
 
         Raises: UndecodableLog if the bytes do not fit the ABI.
         """
@@ -82,13 +87,24 @@ class EventDecoder:
             raise UndecodableLog(log.at, str(error)) from error
 
 
-def _shape(item: Mapping[str, Any], record: type[Event]) -> _EventShape:
+class EventDecoder(LogDecoder[Event]):
+    """Decodes a market's logs into `ledger.records` events."""
+
+    def __init__(self, abi: Abi) -> None:
+        super().__init__(abi, Event)
+
+
+def _is_event(item: Mapping[str, Any], records: Mapping[str, Any]) -> bool:
+    return item["type"] == "event" and item["name"] in records
+
+
+def _shape(item: Mapping[str, Any], record: type[E]) -> tuple[bytes, _EventShape[E]]:
     plain = tuple(i for i in item["inputs"] if not i["indexed"])
     indexed = tuple(i for i in item["inputs"] if i["indexed"])
-    return _EventShape(record, indexed, plain, tuple(_decode_type(i) for i in plain))
+    return event_topic(item), _EventShape(record, indexed, plain, tuple(_decode_type(i) for i in plain))
 
 
-def _indexed_values(shape: _EventShape, topics: Sequence[bytes]) -> list[tuple[str, Any]]:
+def _indexed_values(shape: _EventShape[E], topics: Sequence[bytes]) -> list[tuple[str, Any]]:
     return [
         (i["name"], python_value(i, decode([abi_type(i)], topic)[0]))
         for i, topic in zip(shape.indexed, topics, strict=True)
@@ -132,7 +148,12 @@ def terms_from(named: Mapping[str, Any]) -> Terms:
     return _struct(Terms, named)
 
 
-_Struct = TypeVar("_Struct", Terms, MergeClaim)
+def evaluation_terms_from(named: Mapping[str, Any]) -> EvaluationTerms:
+    """An evaluation's terms from their values by Solidity name."""
+    return _struct(EvaluationTerms, named)
+
+
+_Struct = TypeVar("_Struct", Terms, MergeClaim, EvaluationTerms)
 
 
 def _struct(record: type[_Struct], named: Mapping[str, Any]) -> _Struct:

@@ -72,6 +72,8 @@ class Deployed:
     token: Address
     block: int
     """The block of the market's deployment: no event is older."""
+    evaluations: Address
+    """The contract that pays for evaluations."""
 
 
 class BrokenDeployment(ChainError):
@@ -105,7 +107,7 @@ def start_devnet(directory: Path, settings: DevnetSettings = DevnetSettings()) -
 
 
 def deploy_contracts(transactor: Transactor) -> Deployed:
-    """Deploy a token and a market with the two contracts that judge its merges, paid by the transactor's account.
+    """Deploy a token, a market with the two contracts that judge its merges, and the market for evaluations.
 
     Raises: BrokenDeployment if the account sent something else in between.
     """
@@ -123,7 +125,12 @@ def deploy_contracts(transactor: Transactor) -> Deployed:
     }
     if named != {market: (proofs, demands), proofs: (market,), demands: (market,)}:
         raise BrokenDeployment(market)
-    return Deployed(market, token, receipt.block)
+    return Deployed(market, token, receipt.block, deploy_evaluations(transactor))
+
+
+def deploy_evaluations(transactor: Transactor) -> Address:
+    """Deploy the contract that pays for evaluations; it knows no other."""
+    return transactor.deploy("deploy the market for evaluations", artifact("EvaluationMarket"))[0]
 
 
 def _named(chain: Chain, name: str, address: Address) -> tuple[Address]:

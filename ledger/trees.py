@@ -40,6 +40,7 @@ class Tag(IntEnum):
     STATE = 2
     PAYOUT = 3
     DISTANCE = 4
+    LISTED = 5
 
 
 class EmptyTree(BadInput):

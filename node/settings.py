@@ -29,6 +29,7 @@ _ENVIRONMENT = {
     "ETH_RPC_URL": ("chain", "rpc_url"),
     "FEDBOUNTY_CHAIN_ID": ("chain", "chain_id"),
     "FEDBOUNTY_MARKET": ("chain", "market"),
+    "FEDBOUNTY_EVALUATIONS": ("chain", "evaluations"),
     "FEDBOUNTY_TOKEN": ("chain", "token"),
     "FEDBOUNTY_CONFIRMATIONS": ("chain", "confirmations"),
     "FEDBOUNTY_IPFS_API": ("ipfs", "api"),
@@ -61,6 +62,8 @@ class ChainSettings(_Section):
     """Refuse any other chain; None accepts what answers."""
     market: str = ""
     """Address of the TrainingMarket contract."""
+    evaluations: str = ""
+    """Address of the EvaluationMarket contract."""
     token: str = ""
     """The ERC-20 token that new bounties are paid in."""
     poll_seconds: Annotated[float, Field(gt=0, le=600)] = 2.0

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from ledger.chain import connect
-from ledger.devnet import Deployed, DevnetSettings, deploy_contracts, fund_ether, mint_tokens, start_devnet
+from ledger.devnet import (
+    Deployed,
+    DevnetSettings,
+    deploy_contracts,
+    deploy_evaluations,
+    fund_ether,
+    mint_tokens,
+    start_devnet,
+)
 from ledger.errors import WrongChain
 from ledger.market import Market
 from ledger.transactions import Transactor
@@ -45,6 +53,7 @@ def devnet(
             "rpc_url": chain_process.rpc_url,
             "chain_id": chain_process.chain_id,
             "market": deployed.market,
+            "evaluations": deployed.evaluations,
             "token": deployed.token,
         }
         if as_json:
@@ -58,21 +67,33 @@ def _deploy_once(place: Path, transactor: Transactor, settings: Settings) -> Dep
     """The contracts of this chain: those of an earlier start if they are there, else new ones."""
     note = place / "contracts.txt"
     if note.is_file():
-        market, token, block = note.read_text().split()
         try:
-            Market(transactor.chain, checked_address(market, str(note)))
-            return Deployed(checked_address(market, str(note)), checked_address(token, str(note)), int(block))
+            return _kept(note, transactor)
         except WrongChain:
             console.print("The kept chain has no contracts; deploying them again.")
     deployed = deploy_contracts(transactor)
-    note.write_text(f"{deployed.market} {deployed.token} {deployed.block}\n")
+    _write_down(note, deployed)
     return deployed
+
+
+def _kept(note: Path, transactor: Transactor) -> Deployed:
+    """The contracts that an earlier start wrote down; the market for evaluations is new to the oldest chains."""
+    market, token, block, *others = note.read_text().split()
+    Market(transactor.chain, checked_address(market, str(note)))
+    evaluations = checked_address(others[0], str(note)) if others else deploy_evaluations(transactor)
+    kept = Deployed(checked_address(market, str(note)), checked_address(token, str(note)), int(block), evaluations)
+    _write_down(note, kept)
+    return kept
+
+
+def _write_down(note: Path, deployed: Deployed) -> None:
+    note.write_text(f"{deployed.market} {deployed.token} {deployed.block} {deployed.evaluations}\n")
 
 
 def _explain(described: dict[str, object]) -> None:
     lines = [
         "[chain]",
-        *(f'{name} = "{described[name]}"' for name in ("rpc_url", "market", "token")),
+        *(f'{name} = "{described[name]}"' for name in ("rpc_url", "market", "evaluations", "token")),
         f"chain_id = {described['chain_id']}",
         "poll_seconds = 0.5",
     ]
