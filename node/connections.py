@@ -14,8 +14,9 @@ from ledger.chain import Chain, connect
 from ledger.content import ContentStore
 from ledger.errors import BadInput, ContentError
 from ledger.market import Market, MarketWriter
+from ledger.notices import Observer, ignore
 from ledger.records import Address
-from ledger.transactions import Transactor
+from ledger.transactions import Receipt, Transactor
 from node.bounty_files import BountyFiles
 from node.settings import Settings, environment_password
 
@@ -47,22 +48,22 @@ class Account:
         return Address(self.key.address)
 
 
-def open_ledgers(settings: Settings) -> Ledgers:
-    """Connect to the chain and find the market there.
+def open_ledgers(settings: Settings, tell: Observer = ignore) -> Ledgers:
+    """Connect to the chain and find the market there; `tell` hears of calls and transactions.
 
     Raises: ChainUnreachable, WrongChain; BadInput if no market is set.
     """
     address = checked_address(settings.chain.market, "chain.market (FEDBOUNTY_MARKET)")
-    chain = connect(settings.chain.rpc_url, settings.chain.chain_id)
+    chain = connect(settings.chain.rpc_url, settings.chain.chain_id, tell=tell)
     return Ledgers(settings, chain, Market(chain, address))
 
 
-def open_store(settings: Settings) -> ContentStore:
-    """Connect to IPFS and to the peers of the settings; a peer that is away is only logged.
+def open_store(settings: Settings, tell: Observer = ignore) -> ContentStore:
+    """Connect to IPFS and to the peers of the settings; a peer that is away is only logged. `tell` hears of files.
 
     Raises: ContentUnreachable.
     """
-    store = ContentStore(settings.ipfs.api)
+    store = ContentStore(settings.ipfs.api, tell=tell)
     own = set(store.addresses()) if settings.ipfs.peers else set()
     for peer in settings.ipfs.peers:
         if peer not in own:
@@ -97,6 +98,23 @@ def open_account(ledgers: Ledgers, prompt: PasswordPrompt) -> Iterator[Account]:
     key = load_key(keys.account, password, keys.directory)
     with closing(Transactor(ledgers.chain, key, ledgers.settings.home / "transactions")) as transactor:
         yield Account(key, transactor, MarketWriter(ledgers.market, transactor))
+
+
+def spent(receipt: Receipt) -> dict[str, str | int | float]:
+    """What an effect's log line says of its transaction."""
+    return {
+        "transaction": receipt.transaction,
+        "block": receipt.block,
+        "gas": receipt.gas_used,
+        "fee_wei": receipt.fee,
+        "seconds": round(receipt.seconds, 3),
+    }
+
+
+def log_approval(receipt: Receipt | None, amount: int) -> None:
+    """One line for an approval of tokens, if one was needed."""
+    if receipt is not None:
+        log.info("approved", amount=amount, **spent(receipt))
 
 
 def checked_address(text: str, what: str) -> Address:

@@ -32,6 +32,13 @@ def shown(text: object, length: int = SHOWN_LENGTH) -> str:
     return line if len(line) <= length else line[: length - 1] + "…"
 
 
+def escaped(text: str) -> str:
+    """Text of unknown origin on one line, whole: what is not printable stands there as an escape sequence."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
 def _listed(problems: Sequence[str]) -> str:
     lines = [f"\n  - {problem}" for problem in problems[:SHOWN_PROBLEMS]]
     more = len(problems) - len(lines)

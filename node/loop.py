@@ -15,6 +15,8 @@ from typing import Protocol, TypeVar
 import structlog
 
 from ledger.errors import FedbountyError, Reverted
+from ledger.notices import Observer, ignore
+from node.notices import Acted, Looked, Stumbled
 
 log = structlog.get_logger()
 
@@ -46,8 +48,8 @@ class Daemon(Protocol[View, Action]):
         """Perform one effect. Doing it twice does no harm."""
 
 
-def run(daemon: Daemon[View, Action], poll_seconds: float, stop: threading.Event) -> str:
-    """Run `daemon` until it finishes or `stop` is set; says why it ended.
+def run(daemon: Daemon[View, Action], poll_seconds: float, stop: threading.Event, tell: Observer = ignore) -> str:
+    """Run `daemon` until it finishes or `stop` is set; says why it ended. `tell` hears how each turn went.
 
     Errors that trying again can help are logged and retried with growing waits, for ever. A refusal by the contract
     means that the world moved on since the view: look again, up to `_MOST_REFUSALS` times in a row.
@@ -56,7 +58,7 @@ def run(daemon: Daemon[View, Action], poll_seconds: float, stop: threading.Event
     failures = refusals = 0
     while not stop.is_set():
         try:
-            finished = _step(daemon, stop)
+            finished = _step(daemon, stop, tell)
             if finished is not None:
                 return finished
             failures = refusals = 0
@@ -64,6 +66,7 @@ def run(daemon: Daemon[View, Action], poll_seconds: float, stop: threading.Event
         except Reverted as error:
             refusals += 1
             log.warning("refused", error=str(error), attempt=refusals)
+            tell(Stumbled(type(error).__name__, poll_seconds))
             if refusals >= _MOST_REFUSALS:
                 raise
             wait = poll_seconds
@@ -73,17 +76,23 @@ def run(daemon: Daemon[View, Action], poll_seconds: float, stop: threading.Event
             failures += 1
             wait = min(poll_seconds * 2**failures, _LONGEST_WAIT_SECONDS)
             log.warning("retrying", error=str(error), wait_seconds=round(wait, 1))
+            tell(Stumbled(type(error).__name__, wait))
         stop.wait(wait)
     return "stopped"
 
 
-def _step(daemon: Daemon[View, Action], stop: threading.Event) -> str | None:
-    for action in daemon.decide(daemon.observe()):
+def _step(daemon: Daemon[View, Action], stop: threading.Event, tell: Observer) -> str | None:
+    started = time.monotonic()
+    actions = daemon.decide(daemon.observe())
+    tell(Looked(time.monotonic() - started, time.time()))
+    for action in actions:
         if stop.is_set():
             return None
         if isinstance(action, Finish):
             return action.why
         started = time.monotonic()
         daemon.act(action)
-        log.info("done", action=type(action).__name__, seconds=round(time.monotonic() - started, 3))
+        seconds = time.monotonic() - started
+        log.debug("done", action=type(action).__name__, seconds=round(seconds, 3))
+        tell(Acted(type(action).__name__, seconds))
     return None

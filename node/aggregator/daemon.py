@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 import structlog
 
@@ -13,26 +14,31 @@ from ledger.errors import ContentError, ProtocolFault
 from ledger.history import BountyHistory, build_history
 from ledger.market import Market
 from ledger.merge_records import record_of
+from ledger.notices import Observer, ignore
 from ledger.proofs import FraudProofs, ProofWriter
 from ledger.records import BountyId, Merged, Terms
 from node.aggregator import decisions
 from node.aggregator.answers import shown_for
 from node.aggregator.decisions import Action, AggregatorView
 from node.aggregator.merge_work import MergeWork
-from node.connections import Account, connect_peer
+from node.connections import Account, connect_peer, log_approval, spent
 from node.loop import Finish
 from node.merged_states import needs_seed
+from node.notices import BountySeen, MergeMade, StateScored
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class AggregatorSetup:
+    """What an aggregator works with. tell: hears what is seen and done."""
+
     market: Market
     account: Account
     bounty: BountyId
     terms: Terms
     work: MergeWork
+    tell: Observer = ignore
 
 
 class AggregatorDaemon:
@@ -55,6 +61,7 @@ class AggregatorDaemon:
         bond, locked_until = market.bond(bounty, setup.account.address, at=block)
         self._history = build_history(market.events(bounty, last=block.number))
         self._connect(self._history)
+        setup.tell(BountySeen(bounty, block.timestamp, clock, setup.terms.rounds, bond=bond))
         return AggregatorView(
             now=block.timestamp,
             account=setup.account.address,
@@ -77,27 +84,25 @@ class AggregatorDaemon:
         match action:
             case decisions.DepositBond(amount):
                 token = Token(setup.market.chain, setup.terms.token)
-                token.ensure_allowance(setup.account.transactor, setup.market.address, amount)
-                writer.deposit_bond(setup.bounty)
-                log.info("bonded", bounty=setup.bounty, amount=amount)
+                log_approval(token.ensure_allowance(setup.account.transactor, setup.market.address, amount), amount)
+                receipt = writer.deposit_bond(setup.bounty)
+                log.info("bonded", bounty=setup.bounty, amount=amount, **spent(receipt))
             case decisions.Prefetch(number):
                 assert self._history is not None
                 setup.work.prefetch(self._history.rounds[number].reveals)
             case decisions.Draw(number):
-                ProofWriter(self._proofs, setup.account.transactor).draw(setup.bounty, number)
-                log.info("drawn", bounty=setup.bounty, round=number)
+                receipt = ProofWriter(self._proofs, setup.account.transactor).draw(setup.bounty, number)
+                log.info("drawn", bounty=setup.bounty, round=number, **spent(receipt))
             case decisions.Answer(demand, merged):
                 self._answer(demand, merged)
             case decisions.Merge(number):
                 self._merge(number)
             case decisions.Settle():
-                writer.settle(setup.bounty)
+                log.info("settled", bounty=setup.bounty, **spent(writer.settle(setup.bounty)))
             case decisions.Refund():
-                writer.refund(setup.bounty)
-                log.info("refunded", bounty=setup.bounty)
+                log.info("refunded", bounty=setup.bounty, **spent(writer.refund(setup.bounty)))
             case decisions.WithdrawBond():
-                writer.withdraw_bond(setup.bounty)
-                log.info("bond_withdrawn", bounty=setup.bounty)
+                log.info("bond_withdrawn", bounty=setup.bounty, **spent(writer.withdraw_bond(setup.bounty)))
 
     def _answer(self, demand: Demand, merged: Merged) -> None:
         """Show a chunk; one that is lost for good must not keep the daemon from its other duties."""
@@ -109,16 +114,22 @@ class AggregatorDaemon:
             self._lost.add(demand.id)
             log.error("can_not_answer", error=str(error), **where)
             return
-        DemandWriter(self._demands, self._setup.account.transactor).answer(demand, record_of(merged), shown)
-        log.info("answered", **where)
+        writer = DemandWriter(self._demands, self._setup.account.transactor)
+        receipt = writer.answer(demand, record_of(merged), shown)
+        log.info("answered", **where, **spent(receipt))
 
     def _merge(self, number: int) -> None:
         assert self._history is not None
         seed = self._proofs.seed(self._setup.bounty, number) if needs_seed(self._setup.terms) else None
+        started = monotonic()
         made = self._setup.work.merge(self._history, number, seed)
-        self._setup.account.writer.merge(self._setup.bounty, number, made.claim)
+        seconds = monotonic() - started
+        receipt = self._setup.account.writer.merge(self._setup.bounty, number, made.claim)
         rejected = {str(index): rejection.reason.label for index, rejection in made.rejections.items()}
-        log.info("merged", bounty=self._setup.bounty, round=number, rejected=rejected, **made.metrics)
+        where = {"bounty": self._setup.bounty, "round": number}
+        log.info("merged", **where, rejected=rejected, metrics=made.metrics, **spent(receipt))
+        self._setup.tell(MergeMade(self._setup.bounty, number, seconds))
+        self._setup.tell(StateScored(self._setup.bounty, number, made.metrics))
 
     def _connect(self, history: BountyHistory) -> None:
         """Connect to members' IPFS nodes, each once; what they announce is hostile text and may lead nowhere."""

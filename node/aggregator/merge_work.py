@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from time import monotonic
 
 import orjson
 import structlog
@@ -17,11 +19,13 @@ from ledger.errors import ContentError
 from ledger.history import BountyHistory
 from ledger.keccak import ZERO_HASH, Hash32
 from ledger.merge_records import Reason, pack_reasons
+from ledger.notices import Observer, ignore
 from ledger.records import MergeClaim, Revealed, Terms
 from node.bounty_files import BountyFiles
 from node.clip_files import encode_clip
 from node.manifest import Manifest, coordinates
 from node.merged_states import MergedState, merge_accepted
+from node.notices import UpdatesVerified
 from node.round_updates import FETCHES_AT_ONCE, check_updates
 from node.scoring import Scorer
 from node.state_files import encode_state
@@ -49,11 +53,19 @@ class MadeMerge:
 class MergeWork:
     """Merges rounds of one bounty. Without a scorer the report carries no metrics."""
 
-    def __init__(self, files: BountyFiles, terms: Terms, manifest: Manifest, scorer: Scorer | None) -> None:
+    def __init__(
+        self,
+        files: BountyFiles,
+        terms: Terms,
+        manifest: Manifest,
+        scorer: Scorer | None,
+        tell: Observer = ignore,
+    ) -> None:
         self.files = files
         self._terms = terms
         self._manifest = manifest
         self._scorer = scorer
+        self._tell = tell
 
     def prefetch(self, reveals: Sequence[Revealed]) -> None:
         """Bring what can be had already, side by side; what can't is tried again at the merge."""
@@ -72,8 +84,7 @@ class MergeWork:
         seed:   of the round, where the rule draws an order.
         Raises: NoSeed if it was not drawn.
         """
-        reveals = history.rounds[number].reveals
-        verified, rejections = self._verify(reveals)
+        verified, rejections = self._verify(history, number)
         before_PD = self.files.state(history.latest_merge(before_round=number), self._terms)
         merged = merge_accepted(self._terms, before_PD, [one.update for one in verified], seed)
         metrics = self._scorer.score(merged.planes_PD[0]) if self._scorer else {}
@@ -98,16 +109,20 @@ class MergeWork:
     def _publish_clip(self, merged: MergedState) -> Digest:
         return self.files.publish(encode_clip(merged.clipping)) if merged.clipping else Digest(ZERO_HASH)
 
-    def _verify(self, reveals: Sequence[Revealed]) -> tuple[list[VerifiedUpdate], dict[int, Rejection]]:
+    def _verify(self, history: BountyHistory, number: int) -> tuple[list[VerifiedUpdate], dict[int, Rejection]]:
+        reveals, started = history.rounds[number].reveals, monotonic()
         verified: list[VerifiedUpdate] = []
         rejections: dict[int, Rejection] = {}
         for one in check_updates(self.files, self._terms, reveals, coordinates(self._manifest)):
             if isinstance(one, Rejection):
                 rejections[one.revealed.index] = one
-                log.warning("rejected", index=one.revealed.index, reason=one.reason.label, detail=one.detail)
+                where = {"bounty": history.bounty, "round": number, "index": one.revealed.index}
+                log.warning("rejected", reason=one.reason.label, detail=one.detail, **where)
             else:
                 verified.append(one)
                 self.files.store.pin(one.revealed.cid)
+        reasons = Counter(one.reason.label for one in rejections.values())
+        self._tell(UpdatesVerified(history.bounty, number, len(verified), reasons, monotonic() - started))
         return verified, rejections
 
     def _report(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from time import monotonic
 
 import numpy as np
 import structlog
@@ -16,8 +17,9 @@ from ledger.errors import ContentError, ContentUnreachable, ProtocolFault, Rever
 from ledger.history import BountyHistory, build_history
 from ledger.market import Market
 from ledger.merge_records import record_of
+from ledger.notices import Observer, ignore
 from ledger.proofs import FraudProofs, ProofWriter
-from ledger.records import BountyId, Merged, MergeVoided, Phase, UpdateDisqualified, Wei
+from ledger.records import Address, BountyId, Merged, MergeVoided, Phase, UpdateDisqualified, Wei
 from ledger.transactions import Receipt
 from node.bounty_files import BountyFiles
 from node.challenger import decisions
@@ -28,9 +30,11 @@ from node.challenger.faults import FaultyLeaf, Proven, Withheld
 from node.challenger.gathering import Sources, gather, shown_of
 from node.challenger.journal import PROVEN, RIGHT, UNPROVABLE, ChallengeJournal, MergeKey, Verdict, key_of
 from node.challenger.proving import prove
-from node.connections import Account, connect_peer
+from node.challenger.scores import Scores
+from node.connections import Account, connect_peer, log_approval, spent
 from node.loop import Finish
 from node.model import Layout, layout
+from node.notices import BountyLeft, BountySeen, MergeChecked, RewardTaken
 
 log = structlog.get_logger()
 
@@ -55,6 +59,8 @@ class ChallengerSetup:
                     most a quarter of the time to challenge it.
     most_demands:   about one merge: whoever withholds and answers earns a fee each time.
     once:           end when all that can still be challenged is decided.
+    scores:         measures the right merges; None where nobody wants to know.
+    tell:           hears what is seen and done.
     """
 
     market: Market
@@ -67,6 +73,8 @@ class ChallengerSetup:
     grace_seconds: int = 0
     most_demands: int = MOST_DEMANDS
     once: bool = False
+    scores: Scores | None = None
+    tell: Observer = ignore
 
 
 @dataclass
@@ -97,6 +105,11 @@ class ChallengerDaemon:
         self._wanted: dict[MergeKey, Demanded] = {}
         self._later: dict[MergeKey, int] = {}
         self.taken = Taken()
+
+    @property
+    def account(self) -> Address:
+        """Whose proofs these are."""
+        return self._setup.account.address
 
     def observe(self) -> WatchView:
         setup = self._setup
@@ -132,7 +145,7 @@ class ChallengerDaemon:
             case decisions.Expire(demand):
                 receipt = self._demands.expire(demand)
                 self._count(receipt, f"{demand.demanded} was not shown in time.")
-                log.info("demand_ended", id=demand.id, demanded=str(demand.demanded))
+                log.info("demand_ended", id=demand.id, demanded=str(demand.demanded), **spent(receipt))
 
     # --- looking ---
 
@@ -151,9 +164,12 @@ class ChallengerDaemon:
     def _history(self, bounty: BountyId, block: Block) -> BountyHistory:
         market = self._setup.market
         history = build_history(market.events(bounty, last=block.number))
-        over = market.clock(bounty, block).phase in (Phase.ENDED, Phase.CANCELLED)
+        clock = market.clock(bounty, block)
+        over = clock.phase in (Phase.ENDED, Phase.CANCELLED)
+        self._setup.tell(BountySeen(bounty, block.timestamp, clock, history.posted.terms.rounds))
         if over and not self._setup.bounties and history.last_vests_at <= block.timestamp:
             self._over.add(bounty)
+            self._setup.tell(BountyLeft(bounty))
         for member in history.members:
             if member.multiaddr and member.multiaddr not in self._connected:
                 self._connected.add(member.multiaddr)
@@ -164,6 +180,7 @@ class ChallengerDaemon:
 
     def _check(self, merged: Merged) -> None:
         """Look at a merge. A bounty whose own files can't be had or used stops nobody from looking at the others."""
+        started = monotonic()
         try:
             case = self._gathered(merged)
         except (ContentError, ProtocolFault) as error:
@@ -171,12 +188,16 @@ class ChallengerDaemon:
                 raise
             self._later[key_of(merged)] = self._now + LATER_SECONDS
             log.warning("can_not_check", bounty=merged.bounty, round=merged.round, error=str(error))
+            self._setup.tell(MergeChecked(merged.bounty, merged.round, "unchecked", monotonic() - started))
             return
         fault = first_fault(case)
-        where = {"bounty": merged.bounty, "round": merged.round}
+        verdict = "right" if fault is None else "withheld" if isinstance(fault, Withheld) else "wrong"
+        seconds = monotonic() - started
+        self._setup.tell(MergeChecked(merged.bounty, merged.round, verdict, seconds))
+        where = {"bounty": merged.bounty, "round": merged.round, "seconds": round(seconds, 3)}
         if fault is None:
-            self._accept(case)
             log.info("merge_right", **where)
+            self._accept(case)
         elif isinstance(fault, Withheld):
             self._demand(case, fault)
         else:
@@ -214,6 +235,8 @@ class ChallengerDaemon:
         self._setup.journal.record(key_of(case.merged), Verdict(RIGHT))
         if case.ours is not None:
             self._right[case.merged.bounty] = (key_of(case.merged), case.ours.planes_PD)
+            if self._setup.scores is not None:
+                self._setup.scores.measure(case.merged.bounty, case.terms, case.round, case.ours.planes_PD[0])
         self._case = None
 
     # --- effects ---
@@ -230,6 +253,7 @@ class ChallengerDaemon:
             return
         if not isinstance(fault, FaultyLeaf):
             self._setup.journal.record(key_of(case.merged), Verdict(PROVEN, str(fault)))
+        log.info("proven", bounty=case.merged.bounty, round=case.round, sentence=str(fault), **spent(receipt))
         self._count(receipt, str(fault))
 
     def _has_fallen(self, merged: Merged) -> bool:
@@ -256,9 +280,10 @@ class ChallengerDaemon:
             log.error("too_many_demands", sentence=str(fault), demands=len(asked))
             return
         token = Token(self._setup.market.chain, terms.token)
-        token.ensure_allowance(self._setup.account.transactor, self._setup.demands.address, terms.demand_fee)
-        self._demands.demand(what, record_of(merged))
-        log.warning("demanded", sentence=str(fault), bounty=merged.bounty, fee=terms.demand_fee)
+        transactor, fee = self._setup.account.transactor, terms.demand_fee
+        log_approval(token.ensure_allowance(transactor, self._setup.demands.address, fee), fee)
+        receipt = self._demands.demand(what, record_of(merged))
+        log.warning("demanded", sentence=str(fault), bounty=merged.bounty, fee=fee, **spent(receipt))
 
     def _count(self, receipt: Receipt, sentence: str) -> None:
         market = self._setup.market
@@ -274,3 +299,4 @@ class ChallengerDaemon:
     def _took(self, what: str, bounty: BountyId, number: int, reward: Wei) -> None:
         self.taken.rewards += reward
         log.info(what, bounty=bounty, round=number, reward=reward)
+        self._setup.tell(RewardTaken(bounty, reward))

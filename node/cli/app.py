@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,12 @@ from ledger.errors import FedbountyError
 from node.cli.lazy import lazy_group
 from node.cli.output import errors, lines
 from node.settings import load_settings
+from node.telemetry.logs import LogSetup, configure_logs, crashes_logged, log_crash, logs_are_json, struck_out
+
+log = structlog.get_logger()
+
+OUR_BUG = 70
+"""Exit code of a crash, as sysexits.h has it."""
 
 COMMANDS = {
     "devnet": "node.cli.devnet:devnet",
@@ -27,6 +32,8 @@ COMMANDS = {
     "aggregate": "node.cli.aggregate:aggregate",
     "claim": "node.cli.claim:claim",
     "audit": "node.cli.audit:audit",
+    "report": "node.cli.report:report",
+    "export": "node.cli.export:export_command",
     "watch": "node.cli.watch:watch",
 }
 
@@ -44,7 +51,7 @@ app = typer.Typer(
         "Settings come from the command line, the environment (FEDBOUNTY_RPC_URL, FEDBOUNTY_MARKET, "
         "FEDBOUNTY_IPFS_API, FEDBOUNTY_ACCOUNT, …) and fedbounty.toml, in this order.\n\n"
         "Exit codes: 0 done; 1 a difference or a broken record was found; 2 bad input; 3 the chain said no; "
-        "4 content could not be had."
+        "4 content could not be had; 70 a bug of fedbounty."
     ),
 )
 
@@ -58,40 +65,42 @@ def settings(
     ipfs_api: Annotated[str | None, typer.Option(help="Kubo RPC endpoint.")] = None,
     account: Annotated[str | None, typer.Option(help="Name of the key that signs.")] = None,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log lines as JSON.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every effect.")] = False,
+    log_file: Annotated[Path | None, typer.Option(help="Log into this file instead of to standard error.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details too.")] = False,
 ) -> None:
-    configure_logs(log_json, verbose)
+    configure_logs(LogSetup(log_json, verbose))  # for errors in the settings
     given: Mapping[tuple[str, ...], Any] = {
         ("chain", "rpc_url"): rpc_url,
         ("chain", "market"): market,
         ("ipfs", "api"): ipfs_api,
         ("keys", "account"): account,
+        ("logs", "json"): log_json or None,
+        ("logs", "file"): log_file,
     }
-    context.obj = load_settings(config, {place: value for place, value in given.items() if value is not None})
-
-
-def configure_logs(as_json: bool, verbose: bool) -> None:
-    """One line an effect, on standard error: an event name and its fields."""
-    for_people = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    renderer = structlog.processors.JSONRenderer() if as_json else for_people
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    read = load_settings(config, {place: value for place, value in given.items() if value is not None})
+    configure_logs(LogSetup(read.logs.json_lines, verbose, read.logs.file, read.secrets))
+    context.obj = read
 
 
 def main() -> None:
     """Run the command line; every expected error is one sentence and an exit code."""
-    try:
-        app()
-    except FedbountyError as error:
-        errors.print(f"[bold red]fedbounty:[/bold red] {lines(error)}", soft_wrap=True, highlight=False)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    with crashes_logged():
+        try:
+            app()
+        except FedbountyError as error:
+            _say(error)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except Exception as error:
+            log_crash(error)
+            sys.exit(OUR_BUG)
+
+
+def _say(error: FedbountyError) -> None:
+    if logs_are_json():
+        log.error("failed", error=str(error), exit_code=error.exit_code)
+    else:
+        errors.print(
+            f"[bold red]fedbounty:[/bold red] {lines(struck_out(str(error)))}", soft_wrap=True, highlight=False
+        )

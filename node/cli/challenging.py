@@ -7,18 +7,26 @@ from collections.abc import Sequence
 import typer
 
 from ledger.demands import ChunkDemands
+from ledger.notices import ignore
 from ledger.proofs import FraudProofs
 from ledger.records import BountyId
 from node.challenger.daemon import ChallengerDaemon, ChallengerSetup, Taken
 from node.challenger.journal import UNPROVABLE, ChallengeJournal
+from node.challenger.scores import Scores
 from node.cli.keys import ask_password
 from node.cli.output import console, print_json, text, tokens
+from node.cli.telemetry import Telemetry
 from node.connections import Ledgers, open_account, open_files, open_store
 from node.settings import Settings
 
 
 def open_challenger(
-    context: typer.Context, ledgers: Ledgers, bounties: Sequence[int], grace_seconds: int, once: bool
+    context: typer.Context,
+    ledgers: Ledgers,
+    bounties: Sequence[int],
+    grace_seconds: int,
+    once: bool,
+    telemetry: Telemetry | None = None,
 ) -> tuple[ChallengerDaemon, ChallengeJournal]:
     """A challenger with the account of the settings, and its journal in the settings' home.
 
@@ -32,16 +40,21 @@ def open_challenger(
     judge, desk = market.judges()
     journal = ChallengeJournal(settings.home / "challenges.sqlite", f"{ledgers.chain.chain_id}:{market.address}")
     context.call_on_close(journal.close)
+    tell = telemetry.tell if telemetry else ignore
+    files = open_files(settings, open_store(settings, tell))
+    named = tuple(map(BountyId, bounties))
     setup = ChallengerSetup(
         market=market,
         proofs=FraudProofs(ledgers.chain, judge),
         demands=ChunkDemands(ledgers.chain, desk),
-        files=open_files(settings, open_store(settings)),
+        files=files,
         account=account,
         journal=journal,
-        bounties=tuple(map(BountyId, bounties)),
+        bounties=named,
         grace_seconds=grace_seconds,
         once=once,
+        scores=Scores(files, named, tell) if telemetry and telemetry.is_wanted else None,
+        tell=tell,
     )
     return ChallengerDaemon(setup), journal
 

@@ -14,7 +14,8 @@ from node.cli.amounts import parse_tokens
 from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, tokens
-from node.cli.running import OVER, BountyOver, run_daemon
+from node.cli.running import OVER, BountyOver
+from node.cli.telemetry import CurvesFolder, MetricsPort, open_telemetry, say
 from node.connections import Ledgers, open_account, open_files, open_ledgers, open_store
 from node.journal import Journal
 from node.manifest import Manifest, describe
@@ -31,6 +32,8 @@ def provide(
     ],
     device: Annotated[str, typer.Option(help="Where to train: cpu or cuda.")] = "cpu",
     stake: Annotated[str, typer.Option(help="Tokens to stake; default: the least.")] = "",
+    metrics_port: MetricsPort = None,
+    curves: CurvesFolder = None,
     yes: Yes = False,
 ) -> None:
     """Join a bounty and train for it on your own data until it ends.
@@ -39,7 +42,8 @@ def provide(
     the update. Stop it at any moment and run the same command again: it goes on where it was.
     """
     settings: Settings = context.obj
-    ledgers = open_ledgers(settings)
+    telemetry = open_telemetry(context, "provider", metrics_port, curves)
+    ledgers = open_ledgers(settings, telemetry.tell)
     number = BountyId(bounty)
     terms = ledgers.market.terms(number)
     own = parse_tokens(stake) if stake else terms.stake
@@ -52,17 +56,20 @@ def provide(
     if not is_member and phase in OVER:
         remedy = f"No one can join it any more. If it owes you pay, `fedbounty claim {bounty}` takes it."
         raise BountyOver(bounty, phase.name.lower(), remedy)
-    store = open_store(settings)
+    store = open_store(settings, telemetry.tell)
     files = open_files(settings, store)
     manifest = files.manifest(terms)
-    work = LocalWork(LocalWorkSetup(settings.home / "updates", files, terms, manifest, data, device))
+    folder = settings.home / "updates"
+    work = LocalWork(LocalWorkSetup(number, folder, files, terms, manifest, data, device, telemetry.tell))
     journal = Journal(_journal_path(ledgers))
     if not is_member:
         _show_offer(ledgers, number, terms, manifest, work)
         confirm(f"Join bounty {bounty} with a stake of {tokens(own)} tokens?", yes)
-    setup = ProviderSetup(ledgers.market, account, number, terms, work, journal, store.addresses()[0], own)
-    console.print(f"Following bounty {bounty} as {account.address}. Ctrl-C stops; the same command goes on.")
-    console.print(run_daemon(ProviderDaemon(setup), settings.chain.poll_seconds))
+    peer = store.addresses()[0]
+    setup = ProviderSetup(ledgers.market, account, number, terms, work, journal, peer, own, telemetry.tell)
+    telemetry.draw_curves(context, ledgers, account.address)
+    say("following", f"Following bounty {bounty} as {account.address}. Ctrl-C stops; the same command goes on.")
+    telemetry.run(ProviderDaemon(setup), account.address, ledgers, terms.token)
 
 
 def _journal_path(ledgers: Ledgers) -> Path:

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from ledger.errors import BadInput
+from ledger.notices import Observer, ignore
 from ledger.records import Phase
 from node.loop import Daemon, run
 
@@ -39,7 +40,7 @@ def stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def run_daemon(daemon: Daemon[Any, Any], poll_seconds: float) -> str:
+def run_daemon(daemon: Daemon[Any, Any], poll_seconds: float, tell: Observer = ignore) -> str:
     """Run until the daemon finishes or a signal comes; says why it ended."""
     with stop_signals() as stop:
-        return run(daemon, poll_seconds, stop)
+        return run(daemon, poll_seconds, stop, tell)

@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from node.cli.challenging import open_challenger
-from node.cli.output import console
-from node.cli.running import run_daemon
+from node.cli.telemetry import CurvesFolder, MetricsPort, open_telemetry, say
 from node.connections import open_ledgers
 from node.settings import Settings
 
@@ -29,6 +28,8 @@ def watch(
             help="Seconds until missing files are demanded, for a fee; at most a quarter of the time to challenge.",
         ),
     ] = DEFAULT_GRACE,
+    metrics_port: MetricsPort = None,
+    curves: CurvesFolder = None,
 ) -> None:
     """Recompute every new merge, and take the bond of whoever posted a wrong one.
 
@@ -45,8 +46,10 @@ def watch(
     what was checked is in a journal, the rest is on chain. `fedbounty --log-json watch` logs for programs.
     """
     settings: Settings = context.obj
-    ledgers = open_ledgers(settings)
-    daemon, _ = open_challenger(context, ledgers, bounties or [], grace, once=False)
+    telemetry = open_telemetry(context, "challenger", metrics_port, curves)
+    ledgers = open_ledgers(settings, telemetry.tell)
+    daemon, _ = open_challenger(context, ledgers, bounties or [], grace, once=False, telemetry=telemetry)
+    telemetry.draw_curves(context, ledgers, daemon.account)
     what = "all bounties" if not bounties else "bounty " + ", ".join(map(str, bounties))
-    console.print(f"Watching {what} on {ledgers.market.address}. Ctrl-C stops; the same command goes on.")
-    console.print(run_daemon(daemon, settings.chain.poll_seconds))
+    say("watching", f"Watching {what} on {ledgers.market.address}. Ctrl-C stops; the same command goes on.")
+    telemetry.run(daemon, daemon.account, ledgers, settings.chain.token)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,15 +9,18 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from ledger.accounts import Key
+from ledger.cid import to_cid
 from ledger.commitments import commitment_hash, salt_message
 from ledger.erc20 import Token
 from ledger.history import BountyHistory
 from ledger.keccak import Hash32
 from ledger.market import Market
+from ledger.notices import Observer, ignore
 from ledger.records import BountyId, Terms, Wei
-from node.connections import Account
+from node.connections import Account, log_approval, spent
 from node.journal import Journal, MadeUpdate, Scope
 from node.loop import Finish
+from node.notices import BountySeen
 from node.provider import decisions
 from node.provider.decisions import Action, ProviderView
 from node.provider.effects import collect
@@ -35,7 +37,7 @@ def encryption_key(key: Key) -> bytes:
 
 @dataclass(frozen=True)
 class ProviderSetup:
-    """What a provider brings to one bounty."""
+    """What a provider brings to one bounty. tell: hears what is seen and done."""
 
     market: Market
     account: Account
@@ -45,6 +47,7 @@ class ProviderSetup:
     journal: Journal
     multiaddr: str
     stake: Wei
+    tell: Observer = ignore
 
 
 class ProviderDaemon:
@@ -64,6 +67,7 @@ class ProviderDaemon:
         self._history = view.history
         if view.standing.stake:
             self._may_join = False
+        setup.tell(_seen(setup.bounty, view))
         return replace(view, may_join=self._may_join)
 
     def decide(self, view: ProviderView) -> Sequence[Action | Finish]:
@@ -78,12 +82,12 @@ class ProviderDaemon:
                 self._setup.journal.record(self._scope, self._setup.work.make_update(action))
             case decisions.Commit(made):
                 self._setup.work.keep(made)
-                self._writer.commit(bounty, made.round, self._commitment(made))
-                log.info("committed", bounty=bounty, round=made.round, root="0x" + made.root.hex())
+                receipt = self._writer.commit(bounty, made.round, self._commitment(made))
+                log.info("committed", bounty=bounty, round=made.round, root="0x" + made.root.hex(), **spent(receipt))
             case decisions.Reveal(made):
                 self._setup.work.keep(made)
-                self._writer.reveal(bounty, made.round, made.cid, made.root, self._salt(made))
-                log.info("revealed", bounty=bounty, round=made.round, **json.loads(made.summary))
+                receipt = self._writer.reveal(bounty, made.round, made.cid, made.root, self._salt(made))
+                log.info("revealed", bounty=bounty, round=made.round, cid=to_cid(made.cid), **spent(receipt))
             case _:
                 assert self._history is not None
                 collect(self._writer, self._history, action)
@@ -91,9 +95,9 @@ class ProviderDaemon:
     def _join(self, stake: Wei) -> None:
         setup = self._setup
         token = Token(setup.market.chain, setup.terms.token)
-        token.ensure_allowance(setup.account.transactor, setup.market.address, stake)
-        self._writer.join(setup.bounty, stake, encryption_key(setup.account.key), setup.multiaddr)
-        log.info("joined", bounty=setup.bounty, stake=stake)
+        log_approval(token.ensure_allowance(setup.account.transactor, setup.market.address, stake), stake)
+        receipt = self._writer.join(setup.bounty, stake, encryption_key(setup.account.key), setup.multiaddr)
+        log.info("joined", bounty=setup.bounty, stake=stake, **spent(receipt))
 
     def _salt(self, made: MadeUpdate) -> bytes:
         scope = self._scope
@@ -104,3 +108,15 @@ class ProviderDaemon:
         scope = self._scope
         opening = (made.root, self._salt(made))
         return commitment_hash(scope.chain_id, scope.market, scope.bounty, made.round, scope.provider, opening)
+
+
+def _seen(bounty: BountyId, view: ProviderView) -> BountySeen:
+    return BountySeen(
+        bounty,
+        view.now,
+        view.clock,
+        view.terms.rounds,
+        stake=view.standing.stake,
+        claimable=Wei(max(0, view.vested_total - view.standing.claimed)),
+        claimed=view.standing.claimed,
+    )

@@ -9,6 +9,7 @@ from ledger.commitments import payout_root, payout_tree
 from ledger.errors import ProtocolFault
 from ledger.history import BountyHistory
 from ledger.market import MarketWriter
+from node.connections import spent
 from node.provider.decisions import Claim, ClaimLapsed, Collection, Forfeit, Leave, WithdrawStake
 
 log = structlog.get_logger()
@@ -35,17 +36,17 @@ def collect(writer: MarketWriter, history: BountyHistory, action: Collection) ->
             root = payout_root(payout_tree(payouts))
             if root != merged.claim.payout_root:
                 raise WrongPayoutRoot(bounty, merged.round, merged.claim.payout_root, root)
-            writer.claim(bounty, merged, cumulative, entitlement(payouts, writer.account).proof)
-            log.info("claimed", bounty=bounty, round=merged.round, cumulative=cumulative)
+            receipt = writer.claim(bounty, merged, cumulative, entitlement(payouts, writer.account).proof)
+            log.info("claimed", bounty=bounty, round=merged.round, cumulative=cumulative, **spent(receipt))
         case ClaimLapsed(round_number, root):
-            writer.claim_lapsed(bounty, round_number, root)
-            log.info("claimed_lapsed", bounty=bounty, round=round_number)
+            receipt = writer.claim_lapsed(bounty, round_number, root)
+            log.info("claimed_lapsed", bounty=bounty, round=round_number, **spent(receipt))
         case Forfeit():
-            writer.forfeit(bounty, writer.account)
-            log.warning("forfeited", bounty=bounty)
+            receipt = writer.forfeit(bounty, writer.account)
+            log.warning("forfeited", bounty=bounty, **spent(receipt))
         case Leave():
-            writer.leave(bounty)
-            log.info("left", bounty=bounty)
+            receipt = writer.leave(bounty)
+            log.info("left", bounty=bounty, **spent(receipt))
         case WithdrawStake():
-            writer.withdraw_stake(bounty)
-            log.info("stake_withdrawn", bounty=bounty)
+            receipt = writer.withdraw_stake(bounty)
+            log.info("stake_withdrawn", bounty=bounty, **spent(receipt))

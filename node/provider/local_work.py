@@ -12,15 +12,17 @@ import structlog
 
 from ledger.cid import to_cid
 from ledger.commitments import update_tree
-from ledger.records import Terms
+from ledger.notices import Observer, ignore
+from ledger.records import BountyId, Terms
 from node.bounty_files import BountyFiles, write_atomically
 from node.data.load import load_data
 from node.journal import MadeUpdate
 from node.manifest import Manifest
 from node.model import apply_state, flatten, layout
+from node.notices import EpochTrained, UpdateMade
 from node.package.loader import load_program
 from node.provider.decisions import Train
-from node.training.local import Job, Trained, train
+from node.training.local import Epoch, Job, Trained, train
 from node.updates import Quantised, encode_update, quantise
 
 log = structlog.get_logger()
@@ -33,14 +35,17 @@ class LocalWorkSetup:
     folder: where finished updates are kept until they are no longer needed.
     data:   the provider's data, as `--data` names it.
     device: `cpu` or `cuda`.
+    tell:   hears how training goes.
     """
 
+    bounty: BountyId
     folder: Path
     files: BountyFiles
     terms: Terms
     manifest: Manifest
     data: str
     device: str
+    tell: Observer = ignore
 
 
 class LocalWork:
@@ -82,7 +87,11 @@ class LocalWork:
         job = Job(
             self._program, self._layout, manifest.training, manifest.task.loss, global_D, seed=seed, device=setup.device
         )
-        trained = train(job, self._examples)
+
+        def told(epoch: Epoch) -> None:
+            setup.tell(EpochTrained(setup.bounty, task.round, epoch.number, epoch.fraction, epoch.loss))
+
+        trained = train(job, self._examples, epoch_over=told)
         delta_D = np.subtract(trained.weights, global_D, out=trained.weights)
         quantised = quantise(delta_D, manifest.update, np.random.default_rng(secrets.randbits(128)))
         return self._write_down(task, trained, quantised)
@@ -107,7 +116,9 @@ class LocalWork:
             "clipped_to": round(quantised.scale, 4),
             "lost_share": quantised.lost_share,
         }
-        log.info("trained", round=task.round, **summary)
+        log.info("trained", bounty=setup.bounty, round=task.round, **summary)
+        loss, norm = trained.losses[-1], quantised.norm
+        setup.tell(UpdateMade(setup.bounty, task.round, loss, norm, trained.examples, trained.seconds))
         base = setup.terms.state_root if task.base is None else task.base.claim.state_root
         return MadeUpdate(
             round=task.round,

@@ -37,6 +37,15 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Epoch:
+    """One pass over the examples. number: from 0; loss: its mean; fraction: as in `Progress`, at its end."""
+
+    number: int
+    loss: float
+    fraction: float
+
+
+@dataclass(frozen=True)
 class Trained:
     """What local training gave.
 
@@ -68,6 +77,7 @@ def train(
     examples: Examples,
     progress: Callable[[Progress], None] | None = None,
     clock: Clock = time.monotonic,
+    epoch_over: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trained:
     """Train from the global weights on the examples, for the manifest's epochs or seconds.
 
@@ -80,9 +90,10 @@ def train(
     with torch.random.fork_rng(devices=devices), torch.enable_grad():
         torch.manual_seed(job.seed)
         run = _Run(job, examples, lambda: clock() - started)
-        losses = [run.epoch(0, progress)]
-        while not run.finished(len(losses)):
+        losses: list[float] = []
+        while not losses or not run.finished(len(losses)):
             losses.append(run.epoch(len(losses), progress))
+            epoch_over(Epoch(len(losses) - 1, losses[-1], run.fraction(len(losses))))
     return Trained(run.weights(), tuple(losses), len(examples), run.steps, clock() - started)
 
 
@@ -111,12 +122,13 @@ class _Run:
             loss = self.step(rows)
             total, seen = total + loss * len(rows), seen + len(rows)
             if progress is not None:
-                progress(Progress(number, self.steps, loss, self._fraction(number + seen / len(self.examples))))
+                progress(Progress(number, self.steps, loss, self.fraction(number + seen / len(self.examples))))
             if self.job.settings.seconds is not None and self.finished(number):
                 break
         return total / seen
 
-    def _fraction(self, epochs: float) -> float:
+    def fraction(self, epochs: float) -> float:
+        """The part of the training that is done after so many epochs, 0 .. 1."""
         settings = self.job.settings
         done = self.elapsed() / settings.seconds if settings.seconds else epochs / (settings.local_epochs or 1)
         return min(1.0, done)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.integration.commands import Done, fedbounty
 from tests.integration.world import Party, World
+
+_LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\dT.*\n", re.MULTILINE)
 
 
 class Shell:
@@ -28,6 +32,7 @@ class Shell:
         done = self.run(*arguments)
         assert done.code == code, done
         assert "Traceback" not in done.err
-        assert done.err.startswith("fedbounty: "), done.err
+        said = _LOG_LINE.sub("", done.err)
+        assert said.startswith("fedbounty: "), done.err
         assert self.possessions() == self.before, "something was spent"
-        return done.err
+        return said

@@ -128,7 +128,7 @@ class World:
         """A provider's daemon, as the command line puts it together."""
         terms, files = self.market.terms(bounty), self.files(party)
         data = write_data(party.home / "data.csv", seed)
-        setup = LocalWorkSetup(party.home / "updates", files, terms, files.manifest(terms), str(data), "cpu")
+        setup = LocalWorkSetup(bounty, party.home / "updates", files, terms, files.manifest(terms), str(data), "cpu")
         work, journal = LocalWork(setup), Journal(party.home / "journal.sqlite")
         account, peer = self.account(party), party.store.addresses()[0]
         own = Wei(terms.stake if stake is None else stake)
