@@ -6,14 +6,11 @@ Texts in events are hostile: bytes that are no UTF-8 become replacement characte
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any, Generic, TypeVar
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-from eth_utils.address import to_checksum_address
-
+from ledger.abi_reading import WORD, Layout, Read, layout_of, value_reader
 from ledger.errors import ProtocolFault
 from ledger.evaluation_records import EvaluationEvent, EvaluationTerms, Metric
 from ledger.keccak import keccak
@@ -50,10 +47,18 @@ class Log:
 
 @dataclass(frozen=True)
 class _EventShape(Generic[E]):
-    record: type[E]
-    indexed: tuple[Mapping[str, Any], ...]
-    plain: tuple[Mapping[str, Any], ...]
-    plain_types: tuple[str, ...]
+    """How an event is read.
+
+    topics: how many it has.
+    layout: of topics and data in a row, where all are fixed words in the record's order.
+    fields: else, in the record's order: whether it is among the topics or in the data, how it is read, and where.
+    """
+
+    record: Callable[..., E]
+    name: str
+    topics: int
+    layout: Layout | None
+    fields: tuple[tuple[bool, Read, int], ...]
 
 
 class LogDecoder(Generic[E]):
@@ -68,23 +73,30 @@ class LogDecoder(Generic[E]):
     def name(self, topic: bytes | None) -> str | None:
         """The event that a signature hash stands for; None if the contract does not define it."""
         shape = self._shapes.get(topic) if topic else None
-        return shape.record.__name__ if shape else None
+        return shape.name if shape else None
 
     def decode(self, log: Log) -> E | None:
         """The event in `log`; None for an event that the contract does not define.
 
         Raises: UndecodableLog if the bytes do not fit the ABI.
         """
-        shape = self._shapes.get(log.topics[0]) if log.topics else None
+        return self.read(log.at, b"".join(log.topics), log.data)
+
+    def read(self, at: Position, topics: bytes, data: bytes) -> E | None:
+        """As `decode`, from a log's parts. topics: in a row."""
+        shape = self._shapes.get(topics[:WORD])
         if shape is None:
             return None
+        if len(topics) != shape.topics * WORD:
+            raise UndecodableLog(at, f"{len(topics) // WORD} topics instead of {shape.topics}")
         try:
-            values = dict(_indexed_values(shape, log.topics[1:]))
-            decoded = decode(shape.plain_types, log.data, strict=False)
-            values.update((i["name"], python_value(i, value)) for i, value in zip(shape.plain, decoded, strict=True))
-            return shape.record(at=log.at, **{snake(name): value for name, value in values.items()})
-        except (DecodingError, ValueError, TypeError, OverflowError) as error:
-            raise UndecodableLog(log.at, str(error)) from error
+            if shape.layout is not None:
+                return shape.record(at, *shape.layout.read(topics[WORD:] + data))
+            return shape.record(
+                at, *[read(topics if indexed else data, place, 0) for indexed, read, place in shape.fields]
+            )
+        except ValueError as error:
+            raise UndecodableLog(at, str(error)) from error
 
 
 class EventDecoder(LogDecoder[Event]):
@@ -99,16 +111,36 @@ def _is_event(item: Mapping[str, Any], records: Mapping[str, Any]) -> bool:
 
 
 def _shape(item: Mapping[str, Any], record: type[E]) -> tuple[bytes, _EventShape[E]]:
-    plain = tuple(i for i in item["inputs"] if not i["indexed"])
-    indexed = tuple(i for i in item["inputs"] if i["indexed"])
-    return event_topic(item), _EventShape(record, indexed, plain, tuple(_decode_type(i) for i in plain))
+    places: dict[str, tuple[bool, Read, int]] = {}
+    topics, words = 1, 0
+    for given in item["inputs"]:
+        reader = value_reader(given, _struct_builder)
+        if given["indexed"]:
+            places[snake(given["name"])] = (True, reader.read, topics * WORD)
+            topics += 1
+        else:
+            places[snake(given["name"])] = (False, reader.read, words * WORD)
+            words += reader.words
+    first, *names = (field.name for field in fields(record))
+    assert first == "at"
+    assert set(names) == set(places)
+    in_a_row = sorted(item["inputs"], key=lambda given: not given["indexed"])
+    layout = layout_of(in_a_row) if [snake(given["name"]) for given in in_a_row] == names else None
+    shape = _EventShape(record, item["name"], topics, layout, tuple(places[name] for name in names))
+    return event_topic(item), shape
 
 
-def _indexed_values(shape: _EventShape[E], topics: Sequence[bytes]) -> list[tuple[str, Any]]:
-    return [
-        (i["name"], python_value(i, decode([abi_type(i)], topic)[0]))
-        for i, topic in zip(shape.indexed, topics, strict=True)
-    ]
+def _struct_builder(solidity: str, parts: Sequence[Mapping[str, Any]]) -> tuple[Callable[..., Any], Sequence[int]]:
+    """The record of a struct, and the places of its fields in the struct."""
+    record = _STRUCTS[solidity]
+    names = [snake(part["name"]) for part in parts]
+    order = [names.index(field.name) for field in fields(record)]
+    enums = [_ENUMS.get(parts[place]["name"]) for place in order]
+
+    def make(*values: Any) -> Any:
+        return record(*[kind(value) if kind else value for kind, value in zip(enums, values, strict=True)])
+
+    return (make if any(enums) else record), order
 
 
 def event_topic(item: Mapping[str, Any]) -> bytes:
@@ -122,25 +154,6 @@ def abi_type(item: Mapping[str, Any]) -> str:
     if not kind.startswith("tuple"):
         return kind
     return f"({','.join(abi_type(c) for c in item['components'])}){kind[len('tuple') :]}"
-
-
-def _decode_type(item: Mapping[str, Any]) -> str:
-    """Like `abi_type`, but strings are read as bytes: same encoding, no exception on bad UTF-8."""
-    return abi_type(item).replace("string", "bytes")
-
-
-def python_value(item: Mapping[str, Any], value: Any) -> Any:
-    """A decoded ABI value as the records hold it: checksummed addresses, text, enums, structs."""
-    kind = item["type"]
-    if kind == "address":
-        return to_checksum_address(value)
-    if kind == "string" and isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    if kind == "tuple":
-        fields = item["components"]
-        named = {c["name"]: python_value(c, v) for c, v in zip(fields, value, strict=True)}
-        return _struct(_STRUCTS[item["internalType"]], named)
-    return value
 
 
 def terms_from(named: Mapping[str, Any]) -> Terms:

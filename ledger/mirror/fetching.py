@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from ledger.batches import Batches, Request, StrangeAnswer
 from ledger.chain import Block
 from ledger.keccak import Hash32
+from ledger.mirror.schema import INDEX_BITS, block_of, id_at
 from ledger.records import Timestamp
 
-LogRow: TypeAlias = tuple[int, int, int, bytes, bytes | None, bytes | None, bytes | None, bytes | None, bytes]
-"""block, log_index, contract, hash, topic0 .. topic3, data."""
+LogRow: TypeAlias = tuple[int, int, int, bytes | None, bytes, bytes]
+"""id, contract, tx, subject, topics, data: as in the table."""
 
-TransactionRow: TypeAlias = tuple[bytes, int, bytes, int, int]
-"""hash, block, sender, gas_used, gas_price."""
+TransactionRow: TypeAlias = tuple[int, bytes, bytes, int, int]
+"""id, hash, sender, gas_used, gas_price: as in the table."""
 
 MOST_TOPICS = 4
+ADDRESS_BYTES = 20
 _SQLITE_INTEGER = 2**63
 
 
@@ -74,16 +77,16 @@ def fetch(batches: Batches, wanted: Wanted) -> Piece:
     if len(known) != len(numbers):
         raise ChainMoved
     try:
-        logs, hashes, times = _read_logs(wanted, raw_logs)
-        receipts = _fetch_receipts(batches, logs, hashes)
+        read = _read_logs(wanted, raw_logs if wanted.first <= wanted.last else [])
+        transactions = _fetch_receipts(batches, read)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StrangeAnswer(url, f"logs or receipts with {type(error).__name__}: {str(error)[:100]}") from error
-    with_logs = _blocks_of_logs(batches, hashes, times, known)
+    with_logs = _blocks_of_logs(batches, read, known)
     [still] = headers(batches, [wanted.last])
     if still != end:
         raise ChainMoved
     kept = {number: known[number] for number in wanted.headers}
-    return Piece(wanted.first, wanted.last, {**kept, **with_logs}, logs, receipts)
+    return Piece(wanted.first, wanted.last, {**kept, **with_logs}, read.rows, transactions)
 
 
 def _logs_request(wanted: Wanted) -> Request:
@@ -109,63 +112,84 @@ def _header(url: str, raw: Any, number: int) -> Block | None:
     return block
 
 
-def _read_logs(wanted: Wanted, raw: Any) -> tuple[list[LogRow], dict[int, bytes], dict[int, int]]:
-    """The rows in the order of execution, and each block's hash and, where the node tells it, time."""
-    rows: list[LogRow] = []
-    hashes: dict[int, bytes] = {}
-    times: dict[int, int] = {}
-    for entry in raw if wanted.first <= wanted.last else ():
+@dataclass
+class _Read:
+    """What the answer to a request for logs holds.
+
+    rows:         in the order of execution.
+    transactions: hashes by `id`.
+    hashes:       the blocks', by number.
+    times:        the blocks', where the node tells them with the logs.
+    """
+
+    rows: list[LogRow] = field(default_factory=list)
+    transactions: dict[int, bytes] = field(default_factory=dict)
+    hashes: dict[int, bytes] = field(default_factory=dict)
+    times: dict[int, int] = field(default_factory=dict)
+
+
+def _read_logs(wanted: Wanted, raw: Sequence[Mapping[str, Any]]) -> _Read:
+    """Check and convert log entries, in whatever order they come.
+
+    Raises: ChainMoved; ValueError and the like where an entry is not what it should be.
+    """
+    read = _Read()
+    for entry in raw:
         if entry.get("removed"):
             raise ChainMoved
         number = int(entry["blockNumber"], 16)
         if not wanted.first <= number <= wanted.last:
             raise ValueError(f"a log of block {number}, which was not asked for")
-        block_hash = _word(entry["blockHash"])
-        if hashes.setdefault(number, block_hash) != block_hash:
+        block_hash, transaction = _word(entry["blockHash"]), _word(entry["transactionHash"])
+        transaction_id = id_at(number, _index(entry["transactionIndex"]))
+        if read.hashes.setdefault(number, block_hash) != block_hash:
             raise ValueError(f"two hashes of block {number}")
+        if read.transactions.setdefault(transaction_id, transaction) != transaction:
+            raise ValueError("two transactions at one place")
         if "blockTimestamp" in entry:
-            times[number] = _integer(entry["blockTimestamp"])
+            read.times[number] = _integer(entry["blockTimestamp"])
         topics = [_word(topic) for topic in entry["topics"]]
-        topic0, topic1, topic2, topic3 = [*topics, None, None, None, None][:MOST_TOPICS]
         if len(topics) > MOST_TOPICS:
             raise ValueError(f"{len(topics)} topics")
         contract = wanted.contracts[entry["address"].lower()]
-        transaction = _word(entry["transactionHash"])
+        subject = topics[1] if len(topics) > 1 else None
+        log_id = id_at(number, _index(entry["logIndex"]))
         data = bytes.fromhex(entry["data"][2:])
-        index = _integer(entry["logIndex"])
-        rows.append((number, index, contract, transaction, topic0, topic1, topic2, topic3, data))
-    rows.sort(key=lambda row: row[:2])
-    if any(before[:2] == after[:2] for before, after in pairwise(rows)):
+        read.rows.append((log_id, contract, transaction_id, subject, b"".join(topics), data))
+    read.rows.sort(key=itemgetter(0))
+    if any(before[0] == after[0] for before, after in pairwise(read.rows)):
         raise ValueError("one log twice")
-    return rows, hashes, times
+    if len(set(read.transactions.values())) != len(read.transactions):
+        raise ValueError("one transaction at two places")
+    return read
 
 
-def _fetch_receipts(batches: Batches, logs: Sequence[LogRow], hashes: Mapping[int, bytes]) -> list[TransactionRow]:
-    blocks: dict[bytes, int] = {}
-    for number, _, _, transaction, *_ in logs:
-        if blocks.setdefault(transaction, number) != number:
-            raise ValueError("one transaction in two blocks")
-    asked: list[Request] = [("eth_getTransactionReceipt", ["0x" + transaction.hex()]) for transaction in blocks]
+def _fetch_receipts(batches: Batches, read: _Read) -> list[TransactionRow]:
+    """The transactions that wrote the logs, in the order of execution.
+
+    Raises: as `_read_logs`.
+    """
     rows: list[TransactionRow] = []
-    for receipt, (transaction, number) in zip(batches.ask(asked), blocks.items(), strict=True):
-        if receipt is None or _word(receipt["blockHash"]) != hashes[number]:
+    ordered = sorted(read.transactions.items())
+    asked: list[Request] = [("eth_getTransactionReceipt", ["0x" + value.hex()]) for _, value in ordered]
+    for receipt, (place, transaction) in zip(batches.ask(asked), ordered, strict=True):
+        if receipt is None or _word(receipt["blockHash"]) != read.hashes[block_of(place)]:
             raise ChainMoved
         if _word(receipt["transactionHash"]) != transaction:
             raise ValueError("the receipt of another transaction")
         sender = bytes.fromhex(receipt["from"][2:])
-        if len(sender) != 20:
+        if len(sender) != ADDRESS_BYTES:
             raise ValueError("a sender that is no address")
         price = _integer(receipt.get("effectiveGasPrice") or "0x0")
-        rows.append((transaction, number, sender, _integer(receipt["gasUsed"]), price))
+        rows.append((place, transaction, sender, _integer(receipt["gasUsed"]), price))
     return rows
 
 
-def _blocks_of_logs(
-    batches: Batches, hashes: Mapping[int, bytes], times: Mapping[int, int], known: Mapping[int, Block]
-) -> dict[int, Block]:
+def _blocks_of_logs(batches: Batches, read: _Read, known: Mapping[int, Block]) -> dict[int, Block]:
     """The blocks that hold logs; asked for where neither the logs nor a header tell their time."""
-    found = {number: Block(number, Hash32(hashes[number]), Timestamp(time)) for number, time in times.items()}
-    lacking = [number for number in hashes if number not in times]
+    hashes = read.hashes
+    found = {number: Block(number, Hash32(hashes[number]), Timestamp(time)) for number, time in read.times.items()}
+    lacking = [number for number in hashes if number not in read.times]
     for number, block in zip(lacking, headers(batches, lacking), strict=True):
         if block is not None:
             found[number] = block
@@ -188,4 +212,12 @@ def _integer(text: str) -> int:
     value = int(text, 16)
     if not 0 <= value < _SQLITE_INTEGER:
         raise ValueError("a number out of range")
+    return value
+
+
+def _index(text: str) -> int:
+    """A place in a block."""
+    value = int(text, 16)
+    if not 0 <= value < 1 << INDEX_BITS:
+        raise ValueError("an index out of range")
     return value

@@ -20,7 +20,7 @@ from ledger.errors import ChainError
 from ledger.keccak import Hash32
 from ledger.mirror.fetching import ChainMoved, Piece, Wanted, fetch, headers
 from ledger.mirror.records import Progress, SyncResult
-from ledger.mirror.schema import transaction
+from ledger.mirror.schema import block_of, id_at, transaction
 from ledger.records import Timestamp
 
 START_RANGE = 1_000
@@ -153,21 +153,21 @@ class Follower:
         with self.lock, transaction(self.database) as database:
             if read_head(database, self.lock) != head:
                 raise ChainMoved
-            above = (common.number if common else -1,)
-            database.execute("DELETE FROM logs WHERE block > ?", above)
-            database.execute("DELETE FROM transactions WHERE block > ?", above)
-            database.execute("DELETE FROM blocks WHERE number > ?", above)
+            kept = common.number if common else -1
+            database.execute("DELETE FROM logs WHERE id >= ?", (id_at(kept + 1),))
+            database.execute("DELETE FROM transactions WHERE id >= ?", (id_at(kept + 1),))
+            database.execute("DELETE FROM blocks WHERE number > ?", (kept,))
             if piece is None:
                 return
-            counts = Counter(row[0] for row in piece.logs)
+            counts = Counter(block_of(row[0]) for row in piece.logs)
             blocks = [
                 (one.number, one.hash, one.timestamp, counts[one.number]) for _, one in sorted(piece.headers.items())
             ]
             database.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", blocks)
             database.executemany("INSERT INTO transactions VALUES (?, ?, ?, ?, ?)", piece.transactions)
-            database.executemany("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", piece.logs)
-            kept = ",".join(map(str, sorted(checkpoints(piece.last))))
-            database.execute(f"DELETE FROM blocks WHERE logs = 0 AND number NOT IN ({kept})")  # noqa: S608 - numbers
+            database.executemany("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?)", piece.logs)
+            needed = ",".join(map(str, sorted(checkpoints(piece.last))))
+            database.execute(f"DELETE FROM blocks WHERE logs = 0 AND number NOT IN ({needed})")  # noqa: S608 - numbers
 
 
 def read_head(database: sqlite3.Connection, lock: RLock) -> Block | None:

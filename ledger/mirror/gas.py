@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from eth_utils.address import to_checksum_address
-
+from ledger.abi_reading import checksummed
 from ledger.decoding import EventDecoder
 from ledger.mirror.records import GasUse
 from ledger.records import Address, BountyId
@@ -17,11 +16,11 @@ CONSEQUENCES = {"RoundOpened", "Lapsed", "Ended", "BondForfeited"}
 def gas_by_kind(database: sqlite3.Connection, decoder: EventDecoder, bounty: BountyId) -> list[GasUse]:
     """A transaction is for the last thing that it did itself. One that is about several bounties counts for each."""
     rows = database.execute(
-        "SELECT l.hash, l.topic0, t.sender, t.gas_used, t.gas_price FROM logs AS l JOIN transactions AS t"
-        " ON t.hash = l.hash WHERE l.contract = 1 AND l.topic1 = ? ORDER BY l.block, l.log_index",
+        "SELECT logs.tx, substr(topics, 1, 32), sender, gas_used, gas_price FROM logs JOIN transactions AS t"
+        " ON t.id = logs.tx WHERE contract = 1 AND subject = ? ORDER BY logs.id",
         (bounty.to_bytes(32, "big"),),
     ).fetchall()
-    purposes: dict[bytes, tuple[str, bytes, int, int]] = {}
+    purposes: dict[int, tuple[str, bytes, int, int]] = {}
     for transaction, topic, sender, gas, price in rows:
         kind = decoder.name(topic)
         if transaction not in purposes or (kind and kind not in CONSEQUENCES):
@@ -30,5 +29,5 @@ def gas_by_kind(database: sqlite3.Connection, decoder: EventDecoder, bounty: Bou
     for kind, sender, gas, price in purposes.values():
         count, total, fee = sums.get((kind, sender), (0, 0, 0))
         sums[kind, sender] = (count + 1, total + gas, fee + gas * price)
-    uses = [GasUse(kind, Address(to_checksum_address(sender)), *sums[kind, sender]) for kind, sender in sums]
+    uses = [GasUse(kind, Address(checksummed(sender)), *sums[kind, sender]) for kind, sender in sums]
     return sorted(uses, key=lambda use: (-use.gas, use.kind, use.sender))

@@ -9,8 +9,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from eth_utils.address import to_checksum_address
-
+from ledger.abi_reading import checksummed
 from ledger.artifacts import artifact
 from ledger.batches import Batches
 from ledger.chain import Block, Chain, ContractLog
@@ -20,12 +19,13 @@ from ledger.history import BountyHistory, build_history
 from ledger.mirror.following import Follower, read_head
 from ledger.mirror.gas import gas_by_kind
 from ledger.mirror.records import GasUse, MirroredTransaction, Progress, SearchHit, SyncResult
-from ledger.mirror.schema import open_database
+from ledger.mirror.schema import block_of, id_at, index_of, open_database
 from ledger.mirror.searching import search
 from ledger.records import Address, BountyId, Event, Position, Timestamp
 
-_LOG = "block, log_index, hash, topic0, topic1, topic2, topic3, data"
-_END = 2**62
+_LOGS = "SELECT logs.id, t.hash, topics, data FROM logs JOIN transactions AS t ON t.id = logs.tx WHERE contract = ? "
+_LAST = 2**40
+"""No block has a number so large."""
 
 
 class NotMirrored(BadInput):
@@ -88,9 +88,7 @@ class Mirror:
         if address not in self._rows:
             raise NotMirrored(f"The contract {address}")
         rows = self._select(
-            f"SELECT {_LOG} FROM logs WHERE block BETWEEN ? AND ? AND contract = ?"  # noqa: S608 - names of our own
-            " ORDER BY block, log_index",
-            (first, _END if last is None else last, self._rows[address]),
+            _LOGS + "AND logs.id >= ? AND logs.id < ? ORDER BY logs.id", (self._rows[address], *_ids(first, last))
         )
         return [_contract_log(row, address) for row in rows]
 
@@ -99,17 +97,14 @@ class Mirror:
 
         Raises: UndecodableLog.
         """
-        until = _END if last is None else last
-        if bounty is None:
-            found = self.logs(self.contracts[0], first, last)
-        else:
-            rows = self._select(
-                f"SELECT {_LOG} FROM logs WHERE contract = 1 AND topic1 = ?"  # noqa: S608 - names of our own
-                " AND block BETWEEN ? AND ? ORDER BY block, log_index",
-                (bounty.to_bytes(32, "big"), first, until),
-            )
-            found = [_contract_log(row, self.contracts[0]) for row in rows]
-        return [event for event in map(self._decoder.decode, found) if event is not None]
+        of_bounty = "" if bounty is None else "AND subject = ? "
+        subject = [] if bounty is None else [bounty.to_bytes(32, "big")]
+        rows = self._select(
+            _LOGS + of_bounty + "AND logs.id >= ? AND logs.id < ? ORDER BY logs.id", (1, *subject, *_ids(first, last))
+        )
+        read = self._decoder.read
+        events = (read(_position(place, transaction), topics, data) for place, transaction, topics, data in rows)
+        return [event for event in events if event is not None]
 
     def history(self, bounty: BountyId) -> BountyHistory:
         """A bounty's story up to the mirror's head.
@@ -123,8 +118,8 @@ class Mirror:
 
     def bounties(self) -> list[BountyId]:
         """All bounties of the market, in the order of their numbers."""
-        rows = self._select("SELECT DISTINCT topic1 FROM logs WHERE contract = 1 AND topic1 > ? ORDER BY 1", (b"",))
-        return [BountyId(int.from_bytes(topic, "big")) for (topic,) in rows]
+        rows = self._select("SELECT DISTINCT subject FROM logs WHERE contract = 1 AND subject > ? ORDER BY 1", (b"",))
+        return [BountyId(int.from_bytes(subject, "big")) for (subject,) in rows]
 
     def transaction(self, tx_hash: str) -> MirroredTransaction | None:
         """A transaction that wrote mirrored logs; None for any other, and for what is no hash."""
@@ -133,13 +128,12 @@ class Mirror:
         except ValueError:
             return None
         rows = self._select(
-            "SELECT t.hash, t.block, b.timestamp, t.sender, t.gas_used, t.gas_price"
-            " FROM transactions AS t JOIN blocks AS b ON b.number = t.block WHERE t.hash = ?",
+            "SELECT id, sender, gas_used, gas_price FROM transactions WHERE hash = ?",
             (key,),
         )
-        for found, block, time, sender, gas_used, gas_price in rows:
-            account = Address(to_checksum_address(sender))
-            return MirroredTransaction("0x" + found.hex(), block, Timestamp(time), account, gas_used, gas_price)
+        for place, sender, gas_used, gas_price in rows:
+            block, account = block_of(place), Address(checksummed(sender))
+            return MirroredTransaction("0x" + key.hex(), block, self.block_time(block), account, gas_used, gas_price)
         return None
 
     def gas_by_bounty(self, bounty: BountyId) -> list[GasUse]:
@@ -171,7 +165,17 @@ class Mirror:
             return self._database.execute(query, values).fetchall()
 
 
-def _contract_log(row: Sequence[Any], address: Address) -> ContractLog:
-    block, index, transaction, topic0, topic1, topic2, topic3, data = row
-    topics = tuple(topic for topic in (topic0, topic1, topic2, topic3) if topic is not None)
-    return ContractLog(Position(block, index, "0x" + transaction.hex()), topics, data, address)
+def _ids(first: int, last: int | None) -> tuple[int, int]:
+    """The range of ids in a range of blocks, half-open."""
+    until = _LAST if last is None else min(last + 1, _LAST)
+    return id_at(max(0, min(first, _LAST))), id_at(max(0, until))
+
+
+def _position(place: int, transaction: bytes) -> Position:
+    return Position(block_of(place), index_of(place), "0x" + transaction.hex())
+
+
+def _contract_log(row: tuple[int, bytes, bytes, bytes], address: Address) -> ContractLog:
+    place, transaction, topics, data = row
+    parts = tuple(topics[at : at + 32] for at in range(0, len(topics), 32))
+    return ContractLog(_position(place, transaction), parts, data, address)

@@ -12,6 +12,11 @@ from ledger.records import Address
 
 BUSY_SECONDS = 30.0
 """How long to wait for another process that writes."""
+MAPPED_BYTES = 1 << 30
+"""As much of the file is read from memory that the operating system maps."""
+
+INDEX_BITS = 20
+"""A log's and a transaction's `id` is its block's number, shifted by so much, plus its index in the block."""
 
 MIGRATIONS = (
     """
@@ -21,17 +26,34 @@ MIGRATIONS = (
         number INTEGER PRIMARY KEY, hash BLOB NOT NULL, timestamp INTEGER NOT NULL, logs INTEGER NOT NULL) STRICT;
     CREATE INDEX checkpoints ON blocks (number) WHERE logs = 0;
     CREATE TABLE transactions (
-        hash BLOB PRIMARY KEY, block INTEGER NOT NULL, sender BLOB NOT NULL, gas_used INTEGER NOT NULL,
-        gas_price INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE INDEX transactions_by_block ON transactions (block);
+        id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, sender BLOB NOT NULL, gas_used INTEGER NOT NULL,
+        gas_price INTEGER NOT NULL) STRICT;
     CREATE TABLE logs (
-        block INTEGER NOT NULL, log_index INTEGER NOT NULL, contract INTEGER NOT NULL REFERENCES contracts,
-        hash BLOB NOT NULL, topic0 BLOB, topic1 BLOB, topic2 BLOB, topic3 BLOB, data BLOB NOT NULL,
-        PRIMARY KEY (block, log_index)) STRICT, WITHOUT ROWID;
-    CREATE INDEX logs_by_subject ON logs (contract, topic1, block, log_index);
+        id INTEGER PRIMARY KEY, contract INTEGER NOT NULL REFERENCES contracts,
+        tx INTEGER NOT NULL REFERENCES transactions, subject BLOB, topics BLOB NOT NULL, data BLOB NOT NULL) STRICT;
+    CREATE INDEX logs_by_subject ON logs (contract, subject);
     """,
 )
-"""One script a version, in order; `user_version` counts those that a file has seen. Never change one: add another."""
+"""One script a version, in order; `user_version` counts those that a file has seen. Never change one: add another.
+
+blocks.logs:           how many mirrored logs the block has; 0 for those that are kept as checkpoints only.
+logs.subject, .topics: the second topic, which is the bounty in the market's events; all topics in a row.
+"""
+
+
+def id_at(block: int, index: int = 0) -> int:
+    """The `id` of a log or a transaction; with index 0, the first that can be in the block."""
+    return block << INDEX_BITS | index
+
+
+def block_of(place: int) -> int:
+    """The block of an `id`."""
+    return place >> INDEX_BITS
+
+
+def index_of(place: int) -> int:
+    """The index in its block of an `id`."""
+    return place & (1 << INDEX_BITS) - 1
 
 
 class WrongMirror(BadInput):
@@ -66,6 +88,7 @@ def open_database(path: Path, chain_id: int, contracts: Sequence[Address], read_
     except (OSError, sqlite3.Error) as error:
         raise DamagedMirror(path, str(error)) from error
     try:
+        database.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
         if not read_only:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")

@@ -6,20 +6,19 @@ import sqlite3
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from eth_utils.address import to_checksum_address
-
-from ledger.chain import ContractLog
+from ledger.abi_reading import checksummed
 from ledger.cid import from_cid, to_cid
 from ledger.decoding import EventDecoder, UndecodableLog
 from ledger.errors import BadInput
 from ledger.mirror.records import SearchHit
+from ledger.mirror.schema import block_of, id_at, index_of
 from ledger.records import Address, BountyId, Event, Position
 
 MOST_HITS = 50
 MOST_TEXT = 80
 """Longer than anything that can be found."""
 
-_MARKET_LOG = "SELECT block, log_index, hash, topic0, topic1, topic2, topic3, data FROM logs WHERE contract = 1 AND "
+_MARKET_LOGS = "SELECT id, topics, data FROM logs WHERE contract = 1 AND "
 
 
 def search(database: sqlite3.Connection, decoder: EventDecoder, text: str) -> list[SearchHit]:
@@ -48,16 +47,14 @@ def _bounty(database: sqlite3.Connection, number: int) -> list[SearchHit]:
     if not 0 < number < 2**256:
         return []
     topic = number.to_bytes(32, "big")
-    row = database.execute("SELECT 1 FROM logs WHERE contract = 1 AND topic1 = ? LIMIT 1", (topic,)).fetchone()
+    row = database.execute("SELECT 1 FROM logs WHERE contract = 1 AND subject = ? LIMIT 1", (topic,)).fetchone()
     return [SearchHit("bounty", str(number), f"bounty {number}", BountyId(number))] if row else []
 
 
 def _account(database: sqlite3.Connection, decoder: EventDecoder, value: bytes) -> list[SearchHit]:
     """One hit a bounty and part that the account has in it."""
-    account, topic = Address(to_checksum_address(value)), bytes(12) + value
-    rows = database.execute(
-        _MARKET_LOG + "(topic2 = ? OR topic3 = ? OR instr(data, ?)) ORDER BY block, log_index", (topic, topic, topic)
-    )
+    account, topic = Address(checksummed(value)), bytes(12) + value
+    rows = database.execute(_MARKET_LOGS + "(instr(topics, ?) OR instr(data, ?)) ORDER BY id", (topic, topic))
     hits: dict[tuple[str, BountyId], SearchHit] = {}
     for event in _events(decoder, rows):
         for name in _names(event, account):
@@ -69,15 +66,18 @@ def _account(database: sqlite3.Connection, decoder: EventDecoder, value: bytes) 
 
 
 def _transaction(database: sqlite3.Connection, value: bytes) -> list[SearchHit]:
-    row = database.execute("SELECT block FROM transactions WHERE hash = ?", (value,)).fetchone()
+    row = database.execute("SELECT id FROM transactions WHERE hash = ?", (value,)).fetchone()
     if row is None:
         return []
-    topics = database.execute(
-        "SELECT topic1 FROM logs WHERE block = ? AND hash = ? AND contract = 1 AND topic1 IS NOT NULL", (row[0], value)
+    block = block_of(row[0])
+    subjects = database.execute(
+        "SELECT DISTINCT subject FROM logs WHERE id >= ? AND id < ? AND tx = ? AND contract = 1 AND subject NOT NULL"
+        " ORDER BY 1",
+        (id_at(block), id_at(block + 1), row[0]),
     ).fetchall()
-    bounties = sorted({int.from_bytes(topic, "big") for (topic,) in topics})
+    bounties = [int.from_bytes(subject, "big") for (subject,) in subjects]
     name = "0x" + value.hex()
-    label = f"transaction in block {row[0]}"
+    label = f"transaction in block {block}"
     return [SearchHit("transaction", name, label, BountyId(one)) for one in bounties] or [
         SearchHit("transaction", name, label)
     ]
@@ -86,7 +86,7 @@ def _transaction(database: sqlite3.Connection, value: bytes) -> list[SearchHit]:
 def _words(database: sqlite3.Connection, decoder: EventDecoder, value: bytes, is_cid: bool) -> list[SearchHit]:
     """Where a 32-byte value stands in an event."""
     hits: list[SearchHit] = []
-    rows = database.execute(_MARKET_LOG + "instr(data, ?) ORDER BY block, log_index", (value,))
+    rows = database.execute(_MARKET_LOGS + "instr(data, ?) ORDER BY id", (value,))
     for event in _events(decoder, rows):
         for name in _names(event, value):
             of_file = name == "manifest" or name.endswith("cid")
@@ -105,11 +105,9 @@ def _words(database: sqlite3.Connection, decoder: EventDecoder, value: bytes, is
 
 def _events(decoder: EventDecoder, rows: sqlite3.Cursor) -> Any:
     """The events in rows; what can't be decoded is passed over: a search shows what it can."""
-    for block, index, transaction, *topics, data in rows:
-        present = tuple(topic for topic in topics if topic is not None)
-        log = ContractLog(Position(block, index, "0x" + transaction.hex()), present, data, Address(""))
+    for place, topics, data in rows:
         try:
-            event = decoder.decode(log)
+            event = decoder.read(Position(block_of(place), index_of(place), ""), topics, data)
         except UndecodableLog:
             continue
         if event is not None:

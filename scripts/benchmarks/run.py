@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import audit, canary, commit, merge
+from scripts.benchmarks import audit, canary, commit, merge, mirror
 from scripts.benchmarks.measure import Figures, console, machine, show
 
 BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
     "commit": commit.run,
     "audit": audit.run,
     "canary": canary.run,
+    "mirror": mirror.run,
 }
 
 
