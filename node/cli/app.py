@@ -32,6 +32,7 @@ COMMANDS = {
     "aggregate": "node.cli.aggregate:aggregate",
     "claim": "node.cli.claim:claim",
     "audit": "node.cli.audit:audit",
+    "explore": "node.cli.explore:explore",
     "report": "node.cli.report:report",
     "export": "node.cli.export:export_command",
     "watch": "node.cli.watch:watch",

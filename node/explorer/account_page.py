@@ -1,0 +1,122 @@
+"""An account's page: what it did in every bounty, as owner, aggregator or provider. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from incentives.settlement import settle
+from ledger.history import BountyHistory
+from ledger.records import Address, BountyId, Joined, Merged, MergeVoided, Timestamp
+from node.explorer.earnings import ProviderPay, provider_pay
+from node.explorer.happenings import Happening, happening, involves
+from node.explorer.overview import Stage, stage_of
+from node.explorer.round_page import UpdateLine, round_page
+
+MOST_HAPPENINGS = 60
+
+
+@dataclass(frozen=True)
+class UpdateOfRound:
+    round: int
+    line: UpdateLine
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the account does in one bounty.
+
+    roles:  among `owner`, `aggregator`, `provider`, `prover`.
+    joined: its latest, with the address and the key that it announced.
+    merges: rounds that it merged; voided: how many of these merges were proven wrong.
+    """
+
+    bounty: BountyId
+    name: str
+    stage: Stage
+    roles: tuple[str, ...]
+    joined: Joined | None
+    pay: ProviderPay | None
+    updates: tuple[UpdateOfRound, ...]
+    merges: tuple[int, ...]
+    voided: int
+
+
+@dataclass(frozen=True)
+class AccountPage:
+    account: Address
+    parts: tuple[Part, ...]
+    happenings: tuple[Happening, ...]
+    more_happenings: int
+
+    @property
+    def earned(self) -> int:
+        return sum(part.pay.earned for part in self.parts if part.pay)
+
+    @property
+    def claimed(self) -> int:
+        return sum(part.pay.claimed + part.pay.lapsed for part in self.parts if part.pay)
+
+    @property
+    def staked(self) -> int:
+        return sum(part.pay.stake for part in self.parts if part.pay)
+
+    @property
+    def updates(self) -> int:
+        return sum(len(part.updates) for part in self.parts)
+
+
+def account_page(account: Address, histories: Iterable[tuple[BountyHistory, str]], now: Timestamp) -> AccountPage:
+    """histories: every bounty with its name."""
+    parts, events = [], []
+    for history, name in histories:
+        roles = _roles(history, account)
+        own = [event for event in history.events if involves(event, account)]
+        if roles or own:
+            parts.append(_part(account, history, name, roles, now))
+            events += own
+    newest = sorted(events, key=lambda event: (event.at.block, event.at.log_index), reverse=True)
+    shown = tuple(happening(event) for event in newest[:MOST_HAPPENINGS])
+    return AccountPage(account, tuple(reversed(parts)), shown, len(newest) - len(shown))
+
+
+def _roles(history: BountyHistory, account: Address) -> tuple[str, ...]:
+    played = (
+        ("owner", history.posted.owner == account),
+        ("aggregator", history.posted.terms.aggregator == account or bool(_merges(history, account))),
+        ("provider", any(member.provider == account for member in history.members)),
+        ("prover", any(isinstance(event, MergeVoided) and event.prover == account for event in history.events)),
+    )
+    return tuple(name for name, played_it in played if played_it)
+
+
+def _merges(history: BountyHistory, account: Address) -> tuple[int, ...]:
+    return tuple(event.round for event in history.events if isinstance(event, Merged) and event.aggregator == account)
+
+
+def _part(account: Address, history: BountyHistory, name: str, roles: tuple[str, ...], now: Timestamp) -> Part:
+    joined = next((member for member in history.members if member.provider == account), None)
+    pay = None
+    if joined is not None:
+        accounts = provider_pay(history, settle(history.events), now)
+        pay = next(one for one in accounts if one.provider == account)
+    voids = [event for event in history.events if isinstance(event, MergeVoided) and event.aggregator == account]
+    return Part(
+        bounty=history.bounty,
+        name=name,
+        stage=stage_of(history),
+        roles=roles,
+        joined=joined,
+        pay=pay,
+        updates=tuple(_updates(history, account)),
+        merges=_merges(history, account),
+        voided=len(voids),
+    )
+
+
+def _updates(history: BountyHistory, account: Address) -> Iterable[UpdateOfRound]:
+    for number, one in sorted(history.rounds.items()):
+        if one.reveal_of(account) is not None:
+            for line in round_page(history, number, None).updates:
+                if line.reveal.provider == account:
+                    yield UpdateOfRound(number, line)

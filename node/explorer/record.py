@@ -1,0 +1,149 @@
+"""What pages read: the mirror for what was, the chain itself for what is now, IPFS for what was published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+
+from ledger.chain import Block
+from ledger.errors import BadInput, ChainError, ContentError, FedbountyError
+from ledger.history import BountyHistory, build_history
+from ledger.market import Market
+from ledger.mirror import GasUse, Mirror, MirroredTransaction, SearchHit
+from ledger.records import BountyId, Clock, Event, Joined, Merged, Revealed, Terms, Timestamp
+from node.bounty_files import BountyFiles
+from node.explorer.payout_check import LiveMerge
+from node.explorer.reports import Report
+from node.explorer.shelf import Missing, Shelf
+from node.explorer.update_check import MOST_CHUNKS, FetchedFile, LiveReveal
+from node.manifest import Manifest
+
+MOST_CHECKS = 2
+"""Verifications at once."""
+
+
+class NotFound(BadInput):
+    """There is no such thing in the record; a page of its own says so."""
+
+
+class Busy(FedbountyError):
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("Other verifications are running. Try again in a moment.")
+
+
+@dataclass(frozen=True)
+class LiveClock:
+    """A bounty's clock, with the block that it was read at."""
+
+    clock: Clock
+    block: Block
+
+
+class Record:
+    """Reads of one market. Safe to use from several threads."""
+
+    def __init__(self, market: Market, mirror: Mirror, files: BountyFiles, shelf: Shelf) -> None:
+        self.market, self.mirror, self.shelf = market, mirror, shelf
+        self._files = files
+        self._histories: dict[BountyId, BountyHistory] = {}
+        self._checks = BoundedSemaphore(MOST_CHECKS)
+
+    def forget(self) -> None:
+        """The mirror has changed: read histories anew."""
+        self._histories = {}
+
+    @property
+    def now(self) -> Timestamp:
+        """The time of the last mirrored block."""
+        head = self.mirror.head()
+        return head.timestamp if head else Timestamp(0)
+
+    def history(self, bounty: int) -> BountyHistory:
+        """Raises: NotFound; ProtocolFault where the events make no sense."""
+        histories, number = self._histories, BountyId(bounty)
+        if number not in histories:
+            events = self.mirror.events(number) if 0 < bounty < 2**64 else []
+            if not events:
+                raise NotFound(f"There is no bounty {str(bounty)[:24]} in this market.")
+            histories[number] = build_history(events)
+        return histories[number]
+
+    def histories(self) -> list[BountyHistory]:
+        return [self.history(number) for number in self.mirror.bounties()]
+
+    def round_of(self, bounty: int, number: int) -> tuple[BountyHistory, Merged | None]:
+        """A bounty with one of its rounds' standing merge.
+
+        Raises: NotFound.
+        """
+        history = self.history(bounty)
+        if number not in history.rounds:
+            raise NotFound(f"Bounty {bounty} has no round {str(number)[:24]} yet.")
+        return history, history.rounds[number].merged
+
+    def name(self, history: BountyHistory) -> str:
+        """By the manifest; empty while that is not at hand."""
+        manifest = self.manifest(history)
+        return manifest.name if isinstance(manifest, Manifest) else ""
+
+    def manifest(self, history: BountyHistory) -> Manifest | Missing:
+        for member in history.members:
+            if isinstance(member, Joined) and member.multiaddr:
+                self.shelf.meet(member.multiaddr)
+        return self.shelf.manifest(history.bounty, history.posted.terms)
+
+    def report(self, bounty: BountyId, merged: Merged | None) -> Report | Missing | None:
+        return self.shelf.report(bounty, merged) if merged is not None else None
+
+    def clock(self, bounty: BountyId) -> LiveClock | None:
+        """Where a bounty stands now; None if the chain does not answer."""
+        try:
+            block = self.market.chain.block()
+            return LiveClock(self.market.clock(bounty, at=block), block)
+        except (ChainError, BadInput):
+            return None
+
+    def gas(self, bounty: BountyId) -> list[GasUse]:
+        return self.mirror.gas_by_bounty(bounty)
+
+    def transaction(self, tx_hash: str) -> tuple[MirroredTransaction, list[Event]]:
+        """A transaction and what it did in the market.
+
+        Raises: NotFound.
+        """
+        found = self.mirror.transaction(tx_hash)
+        if found is None:
+            raise NotFound("This market has no event of that transaction.")
+        events = self.mirror.events(None, found.block, found.block)
+        return found, [event for event in events if event.at.transaction == found.hash]
+
+    def search(self, text: str) -> list[SearchHit]:
+        return self.mirror.search(text)
+
+    def live_merge(self, bounty: BountyId, number: int) -> LiveMerge:
+        """Raises: ChainError."""
+        block = self.market.chain.block()
+        return LiveMerge(self.market.merge(bounty, number, at=block), block)
+
+    def live_reveal(self, known: Revealed) -> LiveReveal:
+        """Raises: ChainError."""
+        block = self.market.chain.block()
+        events = self.market.events(known.bounty, known.at.block, known.at.block)
+        same = (event for event in events if isinstance(event, Revealed) and event.at.log_index == known.at.log_index)
+        return LiveReveal(next(same, None), block)
+
+    def update_file(self, known: Revealed, terms: Terms) -> FetchedFile:
+        """An update's file, from the cache or from IPFS."""
+        if terms.chunks > MOST_CHUNKS:
+            return FetchedFile(None, "It is too large for this page. `fedbounty audit` verifies it.")
+        try:
+            return FetchedFile(self._files.update(known, terms))
+        except ContentError as error:
+            return FetchedFile(None, str(error))
+
+    @property
+    def checks(self) -> BoundedSemaphore:
+        """Held while a verification runs."""
+        return self._checks
