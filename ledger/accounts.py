@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_account import Account
+from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
@@ -84,6 +85,10 @@ class Key:
         signed = self._account.sign_transaction(dict(transaction))
         return SignedTransaction(bytes(signed.raw_transaction), "0x" + bytes(signed.hash).hex())
 
+    def sign_text(self, text: str) -> str:
+        """Sign a text that a person can read (EIP-191, `personal_sign`); the signature is `0x…` of 65 bytes."""
+        return "0x" + bytes(self._account.sign_message(encode_defunct(text=text)).signature).hex()
+
     def derive(self, label: bytes) -> bytes:
         """Return 32 bytes that only this key can make, always the same for the same label: HMAC-SHA256.
 
@@ -95,6 +100,14 @@ class Key:
 def new_key() -> Key:
     """Make a key that is kept nowhere."""
     return Key(Account.from_key(secrets.token_bytes(32)))
+
+
+def text_signer(text: str, signature: str) -> Address | None:
+    """Whose `sign_text` made this signature of the text; None if it is no signature at all."""
+    try:
+        return Address(to_checksum_address(Account.recover_message(encode_defunct(text=text), signature=signature)))
+    except Exception:  # the library's own errors are of many kinds, and the signature is a stranger's
+        return None
 
 
 def key_from_secret(private_key: Secret) -> Key:

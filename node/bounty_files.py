@@ -107,17 +107,6 @@ class Artefacts:
         """The update's file as revealed. Its root is not checked here: that is verification's work."""
         return self.file(revealed.cid, update_file_bytes(terms.chunks))
 
-    def clip(self, merged: Merged, terms: Terms) -> Path | None:
-        """The scales and distances of a clipping merge; None for one that does not clip.
-
-        Raises: ContentError; ContentTooLarge if it is larger than that of a round with all its updates.
-        """
-        if not any(merged.claim.clip_cid):
-            return None
-        rule = MergeParameters.unpack(terms.merge_rule, terms.merge_parameters)
-        pairs = rule.iterations * -(-terms.max_updates // max(rule.bucket, 1))
-        return self.file(merged.claim.clip_cid, clip_file_bytes(pairs, terms.chunks))
-
     def report(self, merged: Merged) -> bytes:
         return self.file(merged.claim.report_cid, MAX_REPORT_BYTES).read_bytes()
 
@@ -170,6 +159,13 @@ def write_atomically(path: Path, data: bytes) -> None:
 def planes_of(terms: Terms) -> int:
     """How many planes a bounty's states have."""
     return MergeParameters.unpack(terms.merge_rule, terms.merge_parameters).planes
+
+
+def max_clip_bytes(terms: Terms) -> int:
+    """The size of the clip file of a round with all the updates that it may have."""
+    rule = MergeParameters.unpack(terms.merge_rule, terms.merge_parameters)
+    buckets = -(-terms.max_updates // max(rule.bucket, 1))
+    return clip_file_bytes(rule.iterations * buckets, terms.chunks)
 
 
 def check_terms(terms: Terms, manifest: Manifest) -> None:

@@ -18,7 +18,7 @@ from node.auditor.recompute import Recomputation, Start
 from node.auditor.report import AuditReport, RoundReport, Unchecked, verdict_of
 from node.bounty_files import Artefacts
 from node.hashing_processes import open_processes
-from node.manifest import coordinates
+from node.manifest import Manifest, coordinates
 from node.merged_states import needs_seed
 from node.round_updates import open_checks
 from node.scoring import open_scorer
@@ -40,6 +40,7 @@ class Audited:
 
     report: AuditReport
     history: BountyHistory
+    manifest: Manifest
     block: Block
 
 
@@ -90,7 +91,7 @@ class Auditor:
             differences=money.differences,
             unchecked=(*unchecked(history, scorer is not None), *money.unchecked),
         )
-        return Audited(report, history, block)
+        return Audited(report, history, manifest, block)
 
     def _rounds(
         self, history: BountyHistory, again: Recomputation, start: Start, coordinates: int, progress: Progress
