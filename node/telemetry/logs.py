@@ -7,13 +7,12 @@ steer a terminal. What the settings hold as secret is struck out, wherever it co
 
 from __future__ import annotations
 
-import json
 import logging
 import logging.handlers
 import math
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,10 @@ from ledger.errors import BadInput
 from node.errors import escaped
 
 STRUCK_OUT = "***"
+EXACT_IN_JSON = 2**53
+"""Integers from here on, such as amounts, are written as text: readers of JSON round them."""
+SHORTEST_SECRET = 4
+"""Shorter ones are no secrets, and struck out they would make the rest unreadable."""
 
 
 class LogFileUnwritable(BadInput):
@@ -63,14 +66,8 @@ def configure_logs(setup: LogSetup) -> None:
     ]
     colors = setup.file is None and not setup.as_json and sys.stderr.isatty()
     handler = _handler(setup.file)
-    handler.setFormatter(
-        _Formatter(
-            setup.secrets,
-            setup.as_json,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(setup.as_json, colors)],
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-        )
-    )
+    cleaning = _Cleaning(setup.secrets, setup.as_json)
+    handler.setFormatter(_Formatter(cleaning, colors, [structlog.stdlib.add_logger_name, *shared]))
     root = logging.getLogger()
     for old in [one for one in root.handlers if isinstance(one, _Ours)]:
         root.removeHandler(old)
@@ -86,12 +83,12 @@ def configure_logs(setup: LogSetup) -> None:
 
 def logs_are_json() -> bool:
     """Whether this process logs JSON to standard error: then everything else that goes there must be JSON too."""
-    return any(ours.as_json and not isinstance(handler, _ToFile) for handler, ours in _formatters())
+    return any(ours.as_json and not isinstance(handler, _ToFile) for handler, ours in _cleanings())
 
 
 def struck_out(text: str) -> str:
     """Text without the secrets that the logs were told of."""
-    for _, ours in _formatters():
+    for _, ours in _cleanings():
         text = ours.strike(text)
     return text
 
@@ -151,66 +148,57 @@ class _OwnLoggers:
         return self._logger
 
 
-class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Renders a record, then strikes the secrets out of the whole line, whichever field they came in."""
+class _Cleaning:
+    """The step before rendering: text without secrets, on one line, and values that JSON has."""
 
-    def __init__(self, secrets: Sequence[str], as_json: bool, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, secrets: Sequence[str], as_json: bool) -> None:
         self.as_json = as_json
-        self._secrets = sorted({form for secret in secrets if secret for form in _forms(secret)}, key=len, reverse=True)
+        forms = {form for one in secrets for form in (one, escaped(one), repr(one)[1:-1])}
+        self._secrets = sorted((form for form in forms if len(form) >= SHORTEST_SECRET), key=len, reverse=True)
 
-    def format(self, record: logging.LogRecord) -> str:
-        return self.strike(super().format(record))
+    def __call__(self, _logger: Any, _name: str, event: EventDict) -> EventDict:
+        trace = None if self.as_json else event.pop("exception", None)
+        clean: EventDict = {self._text(name): self._value(value) for name, value in event.items()}
+        if trace is not None:  # keeps its lines, each with a mark
+            clean["exception"] = "\n".join(f"  | {escaped(line)}" for line in self.strike(str(trace)).splitlines())
+        return clean
 
     def strike(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, STRUCK_OUT)
         return text
 
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {self._text(key): self._value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._value(item) for item in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)
+        if isinstance(value, int) and abs(value) >= EXACT_IN_JSON:
+            return str(value)
+        return value if isinstance(value, bool | int | float | None) else self._text(value)
 
-def _formatters() -> list[tuple[logging.Handler, _Formatter]]:
+    def _text(self, value: object) -> str:
+        """JSON escapes by itself; a terminal obeys what is not escaped."""
+        text = self.strike(str(value))
+        return text if self.as_json else escaped(text)
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Renders our events and other libraries' records."""
+
+    def __init__(self, cleaning: _Cleaning, colors: bool, foreign: Sequence[Processor]) -> None:
+        self.cleaning = cleaning
+        for_people = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+        renderer: Processor = structlog.processors.JSONRenderer() if cleaning.as_json else for_people
+        steps: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, cleaning, renderer]
+        super().__init__(processors=steps, foreign_pre_chain=foreign)
+
+
+def _cleanings() -> list[tuple[logging.Handler, _Cleaning]]:
     handlers = logging.getLogger().handlers
-    return [(one, one.formatter) for one in handlers if isinstance(one.formatter, _Formatter)]
-
-
-def _forms(secret: str) -> set[str]:
-    """A secret as it looks in text and in JSON."""
-    return {secret, json.dumps(secret)[1:-1], escaped(secret)}
-
-
-def _rendering(as_json: bool, colors: bool) -> list[Processor]:
-    if as_json:
-        return [_plain, structlog.processors.JSONRenderer(default=str)]
-    for_people = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
-    return [_printable, for_people]
-
-
-def _plain(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    """The event in values that JSON has; it escapes text itself."""
-    return {str(name): _clean(value, str) for name, value in event.items()}
-
-
-def _printable(_logger: Any, _name: str, event: EventDict) -> EventDict:
-    """The event with nothing in it that a terminal would obey; a traceback keeps its lines, each with a mark."""
-    trace = event.pop("exception", None)
-    clean: EventDict = {escaped(str(name)): _clean(value, _escaped) for name, value in event.items()}
-    if trace is not None:
-        clean["exception"] = "\n".join(f"  | {escaped(line)}" for line in str(trace).splitlines())
-    return clean
-
-
-def _clean(value: Any, text: Callable[[object], str]) -> Any:
-    if isinstance(value, Mapping):
-        return {text(key): _clean(item, text) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_clean(item, text) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if isinstance(value, bool | int | float | None) else text(value)
-
-
-def _escaped(value: object) -> str:
-    return escaped(str(value))
+    return [(one, one.formatter.cleaning) for one in handlers if isinstance(one.formatter, _Formatter)]
 
 
 def _uncaught_in_thread(told: threading.ExceptHookArgs) -> None:
