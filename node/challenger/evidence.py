@@ -62,12 +62,14 @@ class Pay:
     follows, before: by seat, after the merge and before it; `before` has the leaves of the tree that it builds on.
     earned:          by seat, in this round alone; of every member, with a leaf or without.
     posted:          by seat, as the report lists them under the recorded root; None where it does not.
+    leafless:        a member that earned something and has no leaf, if there is one.
     """
 
     follows: Payouts
     before: Payouts
     earned: Mapping[int, int]
     posted: Payouts | None
+    leafless: Address | None = None
 
 
 @dataclass(frozen=True)

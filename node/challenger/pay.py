@@ -55,7 +55,9 @@ def pay_of(history: BountyHistory, merged: Merged, report: bytes | None) -> Pay:
     posted = None if report is None else listed_payouts(report, members)
     if posted is not None and not is_under(posted, merged):
         posted = None
-    return Pay(follows_from(history, merged, before), before, earned_in(history, merged), posted)
+    earned, leaves = earned_in(history, merged), merged.claim.payout_leaves
+    leafless = next((one.provider for one in history.members[leaves:] if earned.get(one.index)), None)
+    return Pay(follows_from(history, merged, before), before, earned, posted, leafless)
 
 
 def is_under(payouts: Payouts, merged: Merged) -> bool:

@@ -45,8 +45,7 @@ def prove(writer: ProofWriter, case: Case, fault: Proven) -> Receipt:
         case WrongPayout():
             return writer.prove_payout(disputed, payout_of(case, fault), accepted_roots(case))
         case WrongPaid():
-            leafless = case.history.members[fault.uncovered or 0].provider
-            return writer.prove_paid(disputed, accepted_roots(case), leafless)
+            return writer.prove_paid(disputed, accepted_roots(case), case.pay.leafless or case.merged.aggregator)
         case WrongScale():
             return writer.prove_scale(disputed, fault.pair, clip_at_hand(case))
         case WrongDistance():

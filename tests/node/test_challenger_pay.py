@@ -29,6 +29,7 @@ def test_pay_of__when_the_tree_has_too_few_leaves__then_what_the_others_earn_is_
     pay = pay_of(played(merge, REVEALS), merge, None)
     assert pay.follows == [(ALICE, Wei(150))]
     assert pay.earned == {0: 150, 1: 150}
+    assert pay.leafless == BOB
     assert pay.posted is None
 
 

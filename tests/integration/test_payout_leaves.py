@@ -1,4 +1,4 @@
-"""A payout tree that hides a leaf beyond its last member: nobody's pay is wrong, and a stranger would be paid."""
+"""Payout trees of a wrong size: with a leaf for a stranger beyond the last member, or without one for a member."""
 
 from __future__ import annotations
 
@@ -35,6 +35,37 @@ class Hider(Canary):
         self.payouts = pay_round(told.history, told.number, 0)[1][:UPDATES]
         self.tree = payout_tree([*self.payouts, (self._accomplice.address, Wei(20 * TOKEN))])
         return replace(told.claim, payout_root=payout_root(self.tree), payout_leaves=UPDATES)
+
+
+class Shortener(Canary):
+    """Leaves out the last provider's leaf."""
+
+    def __init__(self, honest: Any, home: Path) -> None:
+        super().__init__(honest, Kind.HONEST, 1, home)
+
+    def tell(self, told: Told) -> Any:
+        payouts = pay_round(told.history, told.number, 0)[1][: UPDATES - 1]
+        return replace(told.claim, payout_root=payout_root(payout_tree(payouts)), payout_leaves=UPDATES - 1)
+
+
+def test_challenger__when_a_payout_tree_lacks_a_leaf__then_it_falls(world: World, tmp_path: Path) -> None:
+    cast = gather_cast(world, build_packages(tmp_path / "packages"))
+    liar = world.party("liar")
+    given: dict[str, Any] = {"rounds": 1, "min_updates": UPDATES, "max_updates": UPDATES}
+    bounty = with_package(world, cast.packages["mean"]).post(cast.owner, liar, **given)
+    for number, party in enumerate(cast.providers):
+        steps(world.provider(party, bounty, number), "Join")
+    work: Any = Shortener(world.merge_work(liar, bounty), liar.home)
+    merge_once(cast, bounty, world.aggregator(liar, bounty, work), 1)
+
+    watcher, journal = challenger_of(world, cast.challenger, bounty)
+    stepped: Any = watcher
+    while "Finish" not in step(stepped):
+        pass
+    journal.close()
+    (sentence,) = watcher.taken.found
+    assert "must have a payout leaf" in sentence
+    assert [one.round for one in world.history(bounty).events if isinstance(one, MergeVoided)] == [1]
 
 
 def test_challenger__when_a_payout_tree_hides_a_leaf__then_it_falls(world: World, tmp_path: Path) -> None:
