@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
-from web3.contract.contract import ContractFunction
 
 from ledger.batches import Batches, StrangeAnswer
 from ledger.chain import NodeRefused
 from ledger.decoding import abi_type
 
 
-def call_at(batches: Batches, function: ContractFunction, blocks: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+class View(Protocol):
+    """A view function and its arguments, as a contract's `functions` makes them."""
+
+    address: Any
+    abi: Any
+
+    def _encode_transaction_data(self) -> Any: ...
+
+
+def call_at(batches: Batches, function: View, blocks: Sequence[int]) -> dict[int, tuple[Any, ...]]:
     """Call the function at `blocks`, which rise; without those blocks whose state the node no longer has.
 
     Holds:  a node that refuses at one block and answers at a later one has pruned what is older, so the values are
@@ -32,7 +40,7 @@ def call_at(batches: Batches, function: ContractFunction, blocks: Sequence[int])
     }
 
 
-def _first_answered(batches: Batches, function: ContractFunction, blocks: Sequence[int]) -> int:
+def _first_answered(batches: Batches, function: View, blocks: Sequence[int]) -> int:
     """The place of the first block that is answered; the number of blocks if none is."""
     low, high = 0, len(blocks)
     while low < high:
@@ -46,7 +54,7 @@ def _first_answered(batches: Batches, function: ContractFunction, blocks: Sequen
     return low
 
 
-def _question(function: ContractFunction, block: int) -> tuple[str, list[Any]]:
+def _question(function: View, block: int) -> tuple[str, list[Any]]:
     return "eth_call", [{"to": function.address, "data": function._encode_transaction_data()}, hex(block)]
 
 

@@ -11,7 +11,7 @@ from ledger.errors import BadInput
 from ledger.records import BountyId
 from node.auditor.report import AuditReport, Basis, Verdict
 from node.cli.arguments import BountyArgument, Json
-from node.cli.auditing import CarOption, run_audit
+from node.cli.auditing import CarOption, MirrorOption, run_audit
 from node.cli.challenging import open_challenger, report_challenge
 from node.cli.output import console, grid, pairs, print_json, text, tokens
 from node.cli.running import run_daemon
@@ -27,6 +27,7 @@ def audit(
     context: typer.Context,
     bounty: BountyArgument,
     car: CarOption = None,
+    mirror: MirrorOption = False,
     challenge: Annotated[
         bool,
         typer.Option("--challenge", help="Prove what is wrong on chain and take the bond behind it. Needs a key."),
@@ -50,8 +51,8 @@ def audit(
     code 1 says that something was wrong, proven or not. `fedbounty watch` does the same without end.
     """
     settings: Settings = context.obj
-    if challenge and car:
-        raise BadInput("--challenge reads from IPFS, where what is withheld may appear. Leave --car out.")
+    if challenge and (car or mirror):
+        raise BadInput("--challenge reads from the chain and from IPFS. Leave --car and --mirror out.")
     ledgers = open_ledgers(settings)
     number = BountyId(bounty)
     ledgers.market.terms(number)
@@ -59,7 +60,7 @@ def audit(
         daemon, journal = open_challenger(context, ledgers, [bounty], 0, once=True)
         log.info("challenge_over", why=run_daemon(daemon, settings.chain.poll_seconds))
         raise typer.Exit(int(report_challenge(daemon.taken, journal, bounty, as_json)))
-    report = run_audit(ledgers, number, car).report
+    report = run_audit(ledgers, number, car, mirror).report
     if as_json:
         print_json(report.as_json())
     else:

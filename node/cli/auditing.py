@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -12,11 +12,14 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ledger.car import CarStore
+from ledger.chain import Block
+from ledger.errors import BadInput
 from ledger.records import BountyId, Joined
-from node.auditor.audit import Audited, Auditor
+from node.auditor.audit import Audited, Auditor, EventSource
 from node.bounty_files import Artefacts
 from node.cli.output import errors
 from node.connections import Ledgers, connect_peer, open_files, open_store
+from node.mirrors import open_mirror, sync_mirror
 from node.settings import Settings
 
 CarOption = Annotated[
@@ -25,11 +28,38 @@ CarOption = Annotated[
 ]
 
 
-def run_audit(ledgers: Ledgers, bounty: BountyId, car: Path | None) -> Audited:
-    """Audit a bounty up to the newest block, with a bar."""
-    with opened_artefacts(ledgers, bounty, car) as files, bar("verifying updates") as advance:
-        auditor = Auditor(ledgers.market, files, bounty)
-        return auditor.audit(ledgers.chain.block(), advance)
+MirrorOption = Annotated[
+    bool,
+    typer.Option(
+        "--mirror/--direct",
+        help="Read events from the local mirror, which is brought up to date first, or straight from the chain.",
+    ),
+]
+
+
+def run_audit(ledgers: Ledgers, bounty: BountyId, car: Path | None, mirrored: bool) -> Audited:
+    """Audit a bounty up to the newest block, or the newest that is mirrored, with a bar."""
+    with (
+        opened_events(ledgers, mirrored) as (source, block),
+        opened_artefacts(ledgers, bounty, car) as files,
+        bar("verifying updates") as advance,
+    ):
+        return Auditor(ledgers.market, files, bounty, source).audit(block, advance)
+
+
+@contextmanager
+def opened_events(ledgers: Ledgers, mirrored: bool) -> Iterator[tuple[EventSource, Block]]:
+    """Where the market's events are read, and the last block up to which they can be."""
+    if not mirrored:
+        yield ledgers.market, ledgers.chain.block()
+        return
+    with closing(open_mirror(ledgers.settings, ledgers)) as mirror:
+        with bar("mirroring blocks") as advance:
+            sync_mirror(ledgers.settings, ledgers, mirror, lambda block, target, logs: advance(block, target))
+        head = mirror.head()
+        if head is None:
+            raise BadInput("No block has enough confirmations to be mirrored yet. Wait, or audit with --direct.")
+        yield mirror, head
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from node.auditor.record import canonical
 from node.auditor.statement import Verified, read_report, sign_report, verify_report
 from node.cli.arguments import Json
 from node.cli.audit import EXIT
-from node.cli.auditing import CarOption, run_audit
+from node.cli.auditing import CarOption, MirrorOption, run_audit
 from node.cli.keys import ask_password
 from node.cli.output import console, print_json, text
 from node.connections import checked_address, open_ledgers
@@ -31,6 +31,7 @@ def report(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the two files.")] = Path(),
     car: CarOption = None,
+    mirror: MirrorOption = False,
     verify: Annotated[
         Path | None, typer.Option("--verify", metavar="FILE", help="Verify this report (JSON) instead.")
     ] = None,
@@ -61,7 +62,7 @@ def report(
     if not out.is_dir():
         raise BadInput(f"{out} is no folder. Make it first, or name another with --out.")
     key = _key(settings)
-    audited = run_audit(ledgers, number, car)
+    audited = run_audit(ledgers, number, car, mirror)
     signed = sign_report(audited, ledgers.market, key)
     document, page = (out / f"bounty-{number}-report.{kind}" for kind in ("json", "html"))
     _write(document, canonical(signed) + b"\n")

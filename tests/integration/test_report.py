@@ -142,6 +142,11 @@ def test_export__then_an_audit_and_a_report_need_no_ipfs(
     assert audited.code == 0, audited
     assert audited.json()["verdict"] == "ok"
     assert [one["verdict"] for one in audited.json()["rounds"]] == ["ok", "ok"]
+    mirrored = room.run_offline(capsys, "audit", str(room.bounty), "--car", str(car), "--mirror", "--json")
+    assert mirrored.code == 0, mirrored
+    assert [mirrored.json()[name] for name in ("rounds", "money")] == [
+        audited.json()[name] for name in ("rounds", "money")
+    ]
     again = room.run_offline(capsys, "report", str(room.bounty), "--car", str(car), "--out", str(tmp_path))
     assert again.code == 0, again
     once, twice = car.read_bytes(), room.run(capsys, "export", str(room.bounty), "--out", str(car))
