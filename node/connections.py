@@ -13,6 +13,7 @@ from ledger.accounts import Key, load_key, read_password
 from ledger.chain import Chain, connect
 from ledger.content import ContentStore
 from ledger.errors import BadInput, ContentError
+from ledger.evaluations import EvaluationMarket, EvaluationWriter
 from ledger.market import Market, MarketWriter
 from ledger.notices import Observer, ignore
 from ledger.records import Address
@@ -36,6 +37,28 @@ class Ledgers:
 
 
 @dataclass(frozen=True)
+class Evaluations:
+    """Read access to the market for evaluations."""
+
+    settings: Settings
+    chain: Chain
+    market: EvaluationMarket
+
+
+@dataclass(frozen=True)
+class EvaluationAccount:
+    """A key and its one sender of transactions, for evaluations."""
+
+    key: Key
+    transactor: Transactor
+    writer: EvaluationWriter
+
+    @property
+    def address(self) -> Address:
+        return self.key.address
+
+
+@dataclass(frozen=True)
 class Account:
     """A key and its one sender of transactions."""
 
@@ -56,6 +79,16 @@ def open_ledgers(settings: Settings, tell: Observer = ignore) -> Ledgers:
     address = checked_address(settings.chain.market, "chain.market (FEDBOUNTY_MARKET)")
     chain = connect(settings.chain.rpc_url, settings.chain.chain_id, tell=tell)
     return Ledgers(settings, chain, Market(chain, address))
+
+
+def open_evaluations(settings: Settings, tell: Observer = ignore) -> Evaluations:
+    """Connect to the chain and find the market for evaluations there.
+
+    Raises: ChainUnreachable, WrongChain; BadInput if none is set.
+    """
+    address = checked_address(settings.chain.evaluations, "chain.evaluations (FEDBOUNTY_EVALUATIONS)")
+    chain = connect(settings.chain.rpc_url, settings.chain.chain_id, tell=tell)
+    return Evaluations(settings, chain, EvaluationMarket(chain, address))
 
 
 def open_store(settings: Settings, tell: Observer = ignore) -> ContentStore:
@@ -91,13 +124,26 @@ def open_account(ledgers: Ledgers, prompt: PasswordPrompt) -> Iterator[Account]:
 
     Raises: BadInput for an unknown account, a wrong password, or one that another process uses.
     """
-    keys = ledgers.settings.keys
+    with _open_key(ledgers.settings, ledgers.chain, prompt) as (key, transactor):
+        yield Account(key, transactor, MarketWriter(ledgers.market, transactor))
+
+
+@contextmanager
+def open_evaluation_account(evaluations: Evaluations, prompt: PasswordPrompt) -> Iterator[EvaluationAccount]:
+    """As `open_account`, for evaluations."""
+    with _open_key(evaluations.settings, evaluations.chain, prompt) as (key, transactor):
+        yield EvaluationAccount(key, transactor, EvaluationWriter(evaluations.market, transactor))
+
+
+@contextmanager
+def _open_key(settings: Settings, chain: Chain, prompt: PasswordPrompt) -> Iterator[tuple[Key, Transactor]]:
+    keys = settings.keys
     if not keys.account:
         raise BadInput("No account is named. Pass --account NAME, or set keys.account (FEDBOUNTY_ACCOUNT).")
     password = read_password(file=keys.password_file, value=environment_password(), prompt=lambda: prompt(keys.account))
     key = load_key(keys.account, password, keys.directory)
-    with closing(Transactor(ledgers.chain, key, ledgers.settings.home / "transactions")) as transactor:
-        yield Account(key, transactor, MarketWriter(ledgers.market, transactor))
+    with closing(Transactor(chain, key, settings.home / "transactions")) as transactor:
+        yield key, transactor
 
 
 def spent(receipt: Receipt) -> dict[str, str | int | float]:

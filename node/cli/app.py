@@ -27,6 +27,7 @@ COMMANDS = {
     "key": "node.cli.keys:app",
     "fund": "node.cli.devnet:fund",
     "bounty": "node.cli.bounty:app",
+    "evaluation": "node.cli.evaluation:app",
     "provide": "node.cli.provide:provide",
     "leave": "node.cli.leave:leave",
     "aggregate": "node.cli.aggregate:aggregate",

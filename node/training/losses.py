@@ -27,6 +27,7 @@ def _hits(outputs: Tensor, labels: Tensor) -> Tensor:
 METRICS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "accuracy": _hits,
     "mse": lambda outputs, labels: (outputs - labels).to(torch.float64).square().mean(dim=1),
+    "cross_entropy": lambda outputs, labels: F.cross_entropy(outputs.to(torch.float64), labels, reduction="none"),
     "mae": lambda outputs, labels: (outputs - labels).to(torch.float64).abs().mean(dim=1),
 }
 """Each gives one number an example, (B,) float64; a data set's metric is their mean."""

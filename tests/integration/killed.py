@@ -19,11 +19,13 @@ from ledger.market import MarketWriter
 from ledger.transactions import Transactor
 from node.bounty_files import BountyFiles
 from node.cli.app import main
+from node.evaluator.journal import ReportJournal
 from node.journal import Journal
 
 MOMENTS: dict[str, tuple[type, str]] = {
     "pinned": (ContentStore, "add"),
     "journalled": (Journal, "record"),
+    "measured": (ReportJournal, "record"),
     "published": (BountyFiles, "publish"),
     "signed": (TransactionJournal, "attempt"),
     "sent": (Eth, "send_raw_transaction"),

@@ -1,0 +1,119 @@
+"""The evaluator's daemon: the effects behind its decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from ledger.erc20 import Token
+from ledger.errors import BadInput
+from ledger.evaluation_records import (
+    EvaluationId,
+    EvaluationTerms,
+    ReportScope,
+    Units,
+    report_commitment,
+    report_salt_message,
+)
+from ledger.evaluations import EvaluationMarket
+from ledger.keccak import Hash32
+from node.connections import EvaluationAccount
+from node.evaluator import decisions
+from node.evaluator.decisions import Action, EvaluatorView
+from node.evaluator.journal import MadeReport, ReportJournal
+from node.evaluator.measuring import Measuring
+from node.loop import Finish
+
+log = structlog.get_logger()
+
+MOST_SEARCHED = 1 << 20
+"""Values that are tried for a lost report: seconds of work."""
+
+
+class LostReport(BadInput):
+    def __init__(self, evaluation: int, journal: str) -> None:
+        self.evaluation, self.journal = evaluation, journal
+        super().__init__(
+            f"Nothing opens the commitment to evaluation {evaluation}: the journal {journal} does not have its number, "
+            f"and no value of the range does. Put the journal back that was there when it was made."
+        )
+
+
+@dataclass(frozen=True)
+class EvaluatorSetup:
+    """What an evaluator brings to one evaluation. place: its leaf in the list, and the siblings."""
+
+    market: EvaluationMarket
+    account: EvaluationAccount
+    evaluation: EvaluationId
+    terms: EvaluationTerms
+    work: Measuring
+    journal: ReportJournal
+    place: tuple[int, Sequence[Hash32]]
+
+
+class EvaluatorDaemon:
+    """Reports once to one evaluation with one key and one data set."""
+
+    def __init__(self, setup: EvaluatorSetup) -> None:
+        self._setup = setup
+        market = setup.market
+        self._scope = ReportScope(market.chain.chain_id, market.address, setup.evaluation, setup.account.address)
+
+    def observe(self) -> EvaluatorView:
+        setup = self._setup
+        block = setup.market.chain.block()
+        report = setup.market.report(setup.evaluation, setup.account.address, at=block)
+        made = setup.journal.made(self._scope)
+        return EvaluatorView(
+            clock=setup.market.clock(setup.evaluation, at=block),
+            report=report,
+            made=made,
+            opens=made is not None and self._commitment(made.value) == report.commitment,
+        )
+
+    def decide(self, view: EvaluatorView) -> Sequence[Action | Finish]:
+        return decisions.decide(view)
+
+    def act(self, action: Action) -> None:
+        setup, evaluation = self._setup, self._setup.evaluation
+        writer = setup.account.writer
+        match action:
+            case decisions.Measure():
+                setup.journal.record(self._scope, setup.work.measure())
+            case decisions.Commit(made):
+                token = Token(setup.market.chain, setup.terms.token)
+                token.ensure_allowance(setup.account.transactor, setup.market.address, setup.terms.stake)
+                place, siblings = setup.place
+                writer.commit(evaluation, self._commitment(made.value), place, siblings)
+                log.info("committed", evaluation=evaluation)
+            case decisions.Recover():
+                setup.journal.correct(self._scope, self._recovered())
+                log.warning("recovered", evaluation=evaluation)
+            case decisions.Reveal(made):
+                writer.reveal(evaluation, made.value, self._salt(made.value))
+                log.info("revealed", evaluation=evaluation, value=str(setup.terms.number(made.value)))
+            case decisions.Claim():
+                writer.claim(evaluation)
+                log.info("claimed", evaluation=evaluation, amount=setup.terms.payment + setup.terms.stake)
+
+    def _salt(self, value: Units) -> bytes:
+        return self._setup.account.key.derive(report_salt_message(self._scope, value))
+
+    def _commitment(self, value: Units) -> bytes:
+        return report_commitment(self._scope, value, self._salt(value))
+
+    def _recovered(self) -> MadeReport:
+        """The number behind the commitment on chain: the salt follows from key and value, so it can be searched for.
+
+        Raises: LostReport.
+        """
+        setup = self._setup
+        wanted = setup.market.report(setup.evaluation, setup.account.address).commitment
+        if setup.terms.high - setup.terms.low < MOST_SEARCHED:
+            for value in range(setup.terms.low, setup.terms.high + 1):
+                if self._commitment(Units(value)) == wanted:
+                    return MadeReport(Units(value), examples=0, noise=setup.terms.noise)
+        raise LostReport(setup.evaluation, str(setup.journal.path))
