@@ -58,7 +58,7 @@ class Artefacts:
     def __init__(self, store: FileSource, cache: Path, fetch_seconds: float) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         self.store = store
-        self._cache = cache
+        self.cache = cache
         self._seconds = fetch_seconds
         self._whole: set[Digest] = set()
 
@@ -115,7 +115,7 @@ class Artefacts:
 
         Raises: ContentTooLarge for a copy at hand too: what a file is must not depend on who holds it.
         """
-        path = self._cache / to_cid(digest)
+        path = self.cache / to_cid(digest)
         if not self._has(digest, path):
             self.store.fetch_to(digest, path, max_bytes=max_bytes, timeout_s=self._seconds)
             self._whole.add(digest)
@@ -142,7 +142,7 @@ class BountyFiles(Artefacts):
     def publish(self, data: bytes) -> Digest:
         """Pin bytes and keep a copy at hand."""
         digest = self.store.add(data)
-        write_atomically(self._cache / to_cid(digest), data)
+        write_atomically(self.cache / to_cid(digest), data)
         return digest
 
 

@@ -10,7 +10,7 @@ from ledger.cid import to_cid
 from ledger.kubo import IpfsDaemon, start_ipfs
 from ledger.records import BountyId
 from node.aggregator.merge_work import MergeWork
-from node.auditor.report import AuditReport, Verdict
+from node.auditor.report import AuditReport, Basis, Verdict
 from node.posting import publish_package, read_package
 from node.provider.effects import WrongPayoutRoot
 from tests.integration import liars
@@ -43,6 +43,24 @@ def test_audit__when_one_coordinate_is_one_unit_off__then_names_it(world: World)
     (found,) = report.all_differences
     assert (found.round, found.what, found.coordinate, found.tensor) == (1, "state", 6, "0.weight[1, 2]")
     assert int(found.claimed) == int(found.expected) + 1
+
+
+def test_audit__when_a_round_is_wrong__then_the_next_is_judged_from_the_published_state(world: World) -> None:
+    merger = world.party("merger")
+    bounty = world.post(world.party("owner"), merger, rounds=2, max_updates=2)
+    once: Lie = lambda work, history, number, claim: (  # noqa: E731
+        liars.one_unit(work, history, number, claim) if number == 1 else claim
+    )
+    work = lying(world.merge_work(merger, bounty), once)
+    providers = [world.provider(world.party(f"p{number}"), bounty, seed=number) for number in range(2)]
+    both = lambda: len(world.history(bounty).merged_rounds) == 2  # noqa: E731
+    world.play(bounty, [*providers, world.aggregator(merger, bounty, work)], until=both)
+    report = audited(world, bounty)
+    assert [(one.verdict, one.basis) for one in report.rounds] == [
+        (Verdict.WRONG, Basis.RECOMPUTED),
+        (Verdict.OK, Basis.PUBLISHED),
+    ]
+    assert len(report.all_differences) == 1
 
 
 def test_audit__when_an_accepted_update_is_not_in_the_sum__then_the_state_differs(world: World) -> None:

@@ -172,3 +172,19 @@ def test_audit__when_the_car_lacks_an_update__then_unavailable_and_the_later_rou
     one, two = done.json()["rounds"]
     assert (one["verdict"], one["missing"]) == ("unavailable", [to_cid(lost)])
     assert (two["verdict"], two["basis"]) == ("ok", "published")
+
+
+def test_audit__when_a_state_is_lost_too__then_the_next_round_is_not_judged_and_names_it(
+    room: Room, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    car = tmp_path / "bounty.car"
+    room.run(capsys, "export", str(room.bounty), "--out", str(car))
+    first = room.world.history(room.bounty).rounds[1]
+    assert first.merged is not None
+    update, state = first.reveals[0].cid, first.merged.claim.state_cid
+    car.write_bytes(car.read_bytes().replace(update, bytes(32)).replace(state, bytes(32)))
+    done = room.run_offline(capsys, "audit", str(room.bounty), "--car", str(car), "--json")
+    assert done.code == 4, done
+    one, two = done.json()["rounds"]
+    assert one["missing"] == [to_cid(update)]
+    assert (two["verdict"], two["basis"], two["missing"]) == ("unavailable", "missing", [to_cid(state)])
