@@ -33,6 +33,10 @@ class Reason(IntEnum):
     WRONG_ROOT = 4
     WRONG_NORM = 5
     OUT_OF_RANGE = 6
+    COPIED = 7
+    STALE = 8
+    NEGLIGIBLE = 9
+    HARMFUL = 10
 
     @property
     def label(self) -> str:
@@ -40,7 +44,10 @@ class Reason(IntEnum):
 
 
 JUDGED = (Reason.WRONG_NORM, Reason.OUT_OF_RANGE)
-"""Faults that can be shown from what was committed alone; the others are about a file."""
+"""Faults that a chunk of what was committed shows."""
+
+SCREENED = (Reason.COPIED, Reason.STALE, Reason.NEGLIGIBLE)
+"""What follows from whole updates: anyone can recompute it, but no contract."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,8 @@ class GivenReason:
     """A reason as the chain holds it; anyone may have written it.
 
     code:  a `Reason`, or a number that means nothing.
-    chunk: the faulty chunk, where the reason is a judged one; else 0.
+    chunk: the faulty chunk, where the reason is a judged one; of a copy the reveal index of what was copied, of a
+           replay the round that it comes from; else 0.
     """
 
     code: int

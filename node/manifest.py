@@ -24,6 +24,7 @@ from node.manifest_sections import (
     MergeSection,
     ModelSection,
     Name,
+    ScreeningSection,
     Section,
     TaskSection,
     TensorSection,
@@ -55,11 +56,14 @@ class Manifest(Section):
     training: TrainingSection
     update: UpdateSection
     merge: MergeSection
+    screening: ScreeningSection | None = None
     holdout: HoldoutSection | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         problems = [*_tensor_problems(self), *_data_problems(self), *_bound_problems(self)]
+        if self.screening and self.screening.harm is not None and self.holdout is None:
+            problems.append("screening.harm needs a hold-out")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -212,6 +216,7 @@ def describe(manifest: Manifest) -> dict[str, str]:
         "update": f"{manifest.update.codec}, grid 2^-{manifest.update.bits}, L2 norm at most {manifest.update.clip:g}, "
         f"{chunks(manifest) * CHUNK * 2 / 1e6:.2f} MB",
         "merge": _described_merge(manifest),
+        "screening": _described_screening(manifest),
         "holdout": "published" if manifest.holdout else "none published",
     }
 
@@ -230,6 +235,14 @@ def _described_merge(manifest: Manifest) -> str:
         if value is not None
     ]
     return ", ".join([merge.rule, f"server step {merge.learning_rate:g}", *extras])
+
+
+def _described_screening(manifest: Manifest) -> str:
+    screening = manifest.screening
+    if screening is None:
+        return "none: copies and empty updates are paid too"
+    harm = "" if screening.harm is None else f", harm on the hold-out over {screening.harm:g}"
+    return f"copies from a cosine of {screening.copy_cosine:g}, norms up to {screening.least_norm:g}{harm}"
 
 
 def _described_labels(manifest: Manifest) -> str:

@@ -198,6 +198,26 @@ class MergeSection(Section):
         return self
 
 
+class ScreeningSection(Section):
+    """What an update must not be; docs/PROTOCOL.md, section 7."""
+
+    copy_cosine: float = Field(default=0.995, ge=0.5, le=1)
+    """Two updates whose cosine is at least this are alike, on a grid of 2**-16: the later commit is a copy."""
+    least_norm: float = Field(default=0.0, ge=0, le=1e6)
+    """An L2 norm, in weights, that an update has to exceed."""
+    harm: float | None = Field(default=None, gt=0, le=1e6)
+    """An update is left out if the merge has a loss on the hold-out that is lower by more than this without it."""
+
+    @property
+    def copy_units(self) -> int:
+        """`copy_cosine` in units of 2**-16."""
+        return round(self.copy_cosine * 65536)
+
+    def least_squared_norm(self, bits: int) -> int:
+        """The greatest squared norm that is negligible, in squared grid units of 2**-bits."""
+        return int(Fraction(self.least_norm) ** 2 * 4**bits)
+
+
 class HoldoutSection(Section):
     """The owner's published test data, on which every merge is measured."""
 

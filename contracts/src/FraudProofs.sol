@@ -22,6 +22,7 @@ contract FraudProofs is Cases {
     /// @dev The codes of reasons that are about a chunk; smaller ones are about the file, greater ones don't exist.
     uint8 private constant WRONG_NORM = 5;
     uint8 private constant OUT_OF_RANGE = 6;
+    uint8 private constant LAST_REASON = 10; // 1 to 4 are about files, 7 to 10 about whole updates
 
     constructor(ITrainingMarket newMarket) Cases(newMarket) {}
 
@@ -129,8 +130,9 @@ contract FraudProofs is Cases {
         Reveal memory shown = _reveal(disputed, updateRoot);
         require(keccak256(reasons) == disputed.record.reasonsHash, WrongPreimage());
         (uint8 code, uint32 chunk) = _reasonOf(disputed.record.rejected, reasons, shown.index);
-        require(code == 0 || code >= WRONG_NORM, NotJudged(code));
-        if ((code == WRONG_NORM || code == OUT_OF_RANGE) && chunk < present.terms.chunks) {
+        bool isJudged = code == WRONG_NORM || code == OUT_OF_RANGE;
+        require(isJudged || code == 0 || code > LAST_REASON, NotJudged(code));
+        if (isJudged && chunk < present.terms.chunks) {
             require(!shown.disqualified, NoFault());
             bytes32 opened = _updateRoot(chunk, present.terms.chunks, sum, leaf);
             require(opened == updateRoot, WrongUpdate(0, opened));

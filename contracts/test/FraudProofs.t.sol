@@ -203,7 +203,7 @@ contract FraudProofsTest is ProofTest {
     }
 
     function testFuzz_proveRejection__forAReasonThatDoesNotExist__voidsTheMerge(uint8 code) public {
-        vm.assume(code == 0 || code > 6);
+        vm.assume(code == 0 || code > 10);
         _revealed(3);
         _rejects(code, 0);
         uint256 balance = _balance(PROVER);
@@ -211,8 +211,9 @@ contract FraudProofsTest is ProofTest {
         _assertVoided(PROVER, balance);
     }
 
-    function testFuzz_proveRejection__forAReasonAboutTheFile__isRefused(uint8 code) public {
-        code = uint8(bound(code, 1, 4));
+    function testFuzz_proveRejection__forAReasonAboutAFileOrAWholeUpdate__isRefused(uint8 code) public {
+        code = uint8(bound(code, 1, 8));
+        if (code > 4) code += 2; // 7 to 10
         _revealed(3);
         _rejects(code, 0);
         _refused(abi.encodeWithSelector(IFraudProofs.NotJudged.selector, code));

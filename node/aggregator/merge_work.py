@@ -28,6 +28,7 @@ from node.merged_states import MergedState, merge_accepted
 from node.notices import UpdatesVerified
 from node.round_updates import FETCHES_AT_ONCE, check_updates
 from node.scoring import Scorer
+from node.screening import background, compared_with, screen
 from node.state_files import encode_state
 from node.verification import Rejection, VerifiedUpdate
 
@@ -111,19 +112,28 @@ class MergeWork:
 
     def _verify(self, history: BountyHistory, number: int) -> tuple[list[VerifiedUpdate], dict[int, Rejection]]:
         reveals, started = history.rounds[number].reveals, monotonic()
-        verified: list[VerifiedUpdate] = []
-        rejections: dict[int, Rejection] = {}
-        for one in check_updates(self.files, self._terms, reveals, coordinates(self._manifest)):
-            if isinstance(one, Rejection):
-                rejections[one.revealed.index] = one
-                where = {"bounty": history.bounty, "round": number, "index": one.revealed.index}
-                log.warning("rejected", reason=one.reason.label, detail=one.detail, **where)
-            else:
-                verified.append(one)
-                self.files.store.pin(one.revealed.cid)
+        checked = check_updates(self.files, self._terms, reveals, coordinates(self._manifest))
+        sound = [one for one in checked if isinstance(one, VerifiedUpdate)]
+        rejections = {one.revealed.index: one for one in checked if isinstance(one, Rejection)}
+        rejections |= {one.revealed.index: one for one in self._screened(history, number, sound)}
+        for index, one in sorted(rejections.items()):
+            where = {"bounty": history.bounty, "round": number, "index": index}
+            log.warning("rejected", reason=one.reason.label, detail=one.detail, **where)
+        verified = [one for one in sound if one.revealed.index not in rejections]
+        for update in sound:
+            self.files.store.pin(update.revealed.cid)
         reasons = Counter(one.reason.label for one in rejections.values())
         self._tell(UpdatesVerified(history.bounty, number, len(verified), reasons, monotonic() - started))
         return verified, rejections
+
+    def _screened(self, history: BountyHistory, number: int, sound: list[VerifiedUpdate]) -> list[Rejection]:
+        """What is copied, replayed or nothing, then what does harm, if the manifest asks for it."""
+        section = self._manifest.screening
+        if section is None:
+            return []
+        before = check_updates(self.files, self._terms, compared_with(history, number), coordinates(self._manifest))
+        kept = [one for one in before if isinstance(one, VerifiedUpdate)]
+        return screen(section, self._manifest.update.bits, sound, background(history, number, kept))
 
     def _report(
         self,

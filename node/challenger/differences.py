@@ -96,7 +96,7 @@ def _rejection(case: Case) -> WrongRejection | None:
     for seen, reason in case.rejected:
         index = seen.revealed.index
         fault = WrongRejection(case.round, index, reason.code, reason.label, reason.chunk)
-        if reason.code == 0 or reason.code > Reason.OUT_OF_RANGE:
+        if reason.code == 0 or reason.code > Reason.HARMFUL:
             return fault
         if not reason.is_judged:
             continue

@@ -100,6 +100,22 @@ def test_merge__when_an_update_is_gone__then_it_is_rejected_and_the_report_says_
     assert (rejection["index"], rejection["provider"], rejection["reason"]) == (0, make.ALICE, "unavailable")
 
 
+def test_merge__when_the_manifest_screens_and_one_copies__then_the_later_commit_is_unpaid(files: BountyFiles) -> None:
+    """Bob reveals three times Alice's update; Alice committed first."""
+    first = revealed(files, 0)
+    tripled = (3 * update(0)).astype("<i2")
+    tree = update_tree(tripled)
+    cid = files.store.add(encode_update(tripled))
+    copy = replace(revealed(files, 1), cid=cid, update_root=tree.root, squared_norm=tree.total)
+    screening = samples.manifest(screening={"copy_cosine": 0.99})
+    made = MergeWork(files, TERMS, screening, None).merge(history([first, copy]), 1)
+    assert (made.claim.rejected, made.claim.reasons) == (0b10, make.reasons((Reason.COPIED, 0)))
+    assert made.claim.paid == 300
+    (rejection,) = report_of(files, Hash32(made.claim.report_cid))["rejections"]  # type: ignore[misc]
+    assert rejection["detail"] == "it is a copy of update 0, which was committed before it"
+    assert MergeWork(files, TERMS, MANIFEST, None).merge(history([first, copy]), 1).claim.rejected == 0
+
+
 def test_merge__when_repeated__then_the_same_claim(files: BountyFiles) -> None:
     work, story = MergeWork(files, TERMS, MANIFEST, None), history([revealed(files, 0), revealed(files, 1)])
     assert work.merge(story, 1).claim == work.merge(story, 1).claim

@@ -62,7 +62,7 @@ interface IFraudProofs {
     error WrongUpdate(uint256 position, bytes32 updateRoot);
     error WrongUpdateCount(uint256 present, uint256 expected);
     error OutOfRange(uint256 index, uint256 size);
-    /// @notice A rejection for this reason is about a file, which no contract can see.
+    /// @notice A rejection for this reason is about a file or a whole update, which no contract can see.
     error NotJudged(uint8 code);
     error NotRejected(uint16 index);
     error NotAccepted(uint16 index);
