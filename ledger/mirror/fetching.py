@@ -35,10 +35,9 @@ class ChainMoved(Exception):
 
 @dataclass(frozen=True)
 class Piece:
-    """What the blocks first..last hold. headers: of blocks with logs, and those that were asked for besides."""
+    """What a range holds. end: its last block. headers: of blocks with logs, and those that were asked for besides."""
 
-    first: int
-    last: int
+    end: Block
     headers: dict[int, Block] = field(default_factory=dict)
     logs: list[LogRow] = field(default_factory=list)
     transactions: list[TransactionRow] = field(default_factory=list)
@@ -86,7 +85,7 @@ def fetch(batches: Batches, wanted: Wanted) -> Piece:
     if still != end:
         raise ChainMoved
     kept = {number: known[number] for number in wanted.headers}
-    return Piece(wanted.first, wanted.last, {**kept, **with_logs}, read.rows, transactions)
+    return Piece(end, {**kept, **with_logs}, read.rows, transactions)
 
 
 def _logs_request(wanted: Wanted) -> Request:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from threading import RLock
 
 from ledger.batches import Batches, may_be_too_much
-from ledger.chain import FIRST_RANGE, Block
+from ledger.chain import Block
 from ledger.errors import ChainError
 from ledger.keccak import Hash32
 from ledger.mirror.fetching import ChainMoved, Piece, Wanted, fetch, headers
@@ -23,8 +23,8 @@ from ledger.mirror.records import Progress, SyncResult
 from ledger.mirror.schema import block_of, id_at, transaction
 from ledger.records import Timestamp
 
-START_RANGE = 1_000
-"""Blocks asked for at first."""
+FIRST_RANGE, MOST_BLOCKS = 1_000, 50_000
+"""Blocks asked for at first, and at most."""
 MOST_LOGS = 20_000
 """About as many logs as a range may hold: it bounds memory, and how long other writers wait."""
 ATTEMPTS = 20
@@ -67,7 +67,7 @@ class Follower:
     contracts: Mapping[str, int]
     batches: Batches
     progress: Progress
-    size: int = START_RANGE
+    size: int = FIRST_RANGE
     logs: int = 0
 
     def run(self, confirmations: int) -> SyncResult:
@@ -129,11 +129,11 @@ class Follower:
                 self.size = max(1, (last - first + 1) // 8)
                 continue
             self._write(head, common, piece)
-            head = common = piece.headers[last]
+            head = common = piece.end
             self.logs += len(piece.logs)
             self.progress(last, target, self.logs)
             is_much = len(piece.logs) > MOST_LOGS // 2
-            self.size = max(1, self.size // 2) if is_much else min(self.size * 2, FIRST_RANGE)
+            self.size = max(1, self.size // 2) if is_much else min(self.size * 2, MOST_BLOCKS)
         return None
 
     def _missing_checkpoints(self, common: Block | None, last: int) -> list[int]:
@@ -166,7 +166,7 @@ class Follower:
             database.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", blocks)
             database.executemany("INSERT INTO transactions VALUES (?, ?, ?, ?, ?)", piece.transactions)
             database.executemany("INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?)", piece.logs)
-            needed = ",".join(map(str, sorted(checkpoints(piece.last))))
+            needed = ",".join(map(str, sorted(checkpoints(piece.end.number))))
             database.execute(f"DELETE FROM blocks WHERE logs = 0 AND number NOT IN ({needed})")  # noqa: S608 - numbers
 
 

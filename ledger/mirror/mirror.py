@@ -16,7 +16,7 @@ from ledger.chain import Block, Chain, ContractLog
 from ledger.decoding import EventDecoder
 from ledger.errors import BadInput
 from ledger.history import BountyHistory, build_history
-from ledger.mirror.following import Follower, read_head
+from ledger.mirror.following import FIRST_RANGE, Follower, read_head
 from ledger.mirror.gas import gas_by_kind
 from ledger.mirror.records import GasUse, MirroredTransaction, Progress, SearchHit, SyncResult
 from ledger.mirror.schema import block_of, id_at, index_of, open_database
@@ -56,15 +56,21 @@ class Mirror:
         return cls(path, database, known)
 
     def sync(
-        self, chain: Chain, *, confirmations: int = 0, progress: Progress = lambda block, target, logs: None
+        self,
+        chain: Chain,
+        *,
+        confirmations: int = 0,
+        progress: Progress = lambda block, target, logs: None,
+        first_range: int = FIRST_RANGE,
     ) -> SyncResult:
         """Bring the mirror to the chain's newest block that has `confirmations` blocks above it.
 
+        first_range: blocks to ask for at first; then as many as the node answers well.
         It may be interrupted at any moment, and called again. What the chain no longer has is removed.
         Raises: UnsettledChain, StrangeAnswer, ChainUnreachable, NodeRefused.
         """
         contracts = {address.lower(): row for address, row in self._rows.items()}
-        return Follower(self._database, self._lock, contracts, Batches(chain), progress).run(confirmations)
+        return Follower(self._database, self._lock, contracts, Batches(chain), progress, first_range).run(confirmations)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -20,9 +20,12 @@ MOST_TEXT = 80
 
 _MARKET_LOGS = "SELECT id, topics, data FROM logs WHERE contract = 1 AND "
 
+_PARTS = {"account": "bond holder"}
+"""What an account is, where the event's own word for it says little."""
+
 
 def search(database: sqlite3.Connection, decoder: EventDecoder, text: str) -> list[SearchHit]:
-    """Hits in the order of the chain, at most `MOST_HITS`; hostile text finds nothing."""
+    """Hits, the newest first, at most about `MOST_HITS`; hostile text finds nothing."""
     wanted = text.strip()[:MOST_TEXT]
     if wanted.isascii() and wanted.isdecimal():
         return _bounty(database, int(wanted))
@@ -54,11 +57,11 @@ def _bounty(database: sqlite3.Connection, number: int) -> list[SearchHit]:
 def _account(database: sqlite3.Connection, decoder: EventDecoder, value: bytes) -> list[SearchHit]:
     """One hit a bounty and part that the account has in it."""
     account, topic = Address(checksummed(value)), bytes(12) + value
-    rows = database.execute(_MARKET_LOGS + "(instr(topics, ?) OR instr(data, ?)) ORDER BY id", (topic, topic))
+    rows = database.execute(_MARKET_LOGS + "(instr(topics, ?) OR instr(data, ?)) ORDER BY id DESC", (topic, topic))
     hits: dict[tuple[str, BountyId], SearchHit] = {}
     for event in _events(decoder, rows):
         for name in _names(event, account):
-            label = f"{name} of bounty {event.bounty}"
+            label = f"{_PARTS.get(name, name)} of bounty {event.bounty}"
             hits.setdefault((name, event.bounty), SearchHit("account", account, label, event.bounty))
         if len(hits) >= MOST_HITS:
             break
@@ -86,7 +89,7 @@ def _transaction(database: sqlite3.Connection, value: bytes) -> list[SearchHit]:
 def _words(database: sqlite3.Connection, decoder: EventDecoder, value: bytes, is_cid: bool) -> list[SearchHit]:
     """Where a 32-byte value stands in an event."""
     hits: list[SearchHit] = []
-    rows = database.execute(_MARKET_LOGS + "instr(data, ?) ORDER BY id", (value,))
+    rows = database.execute(_MARKET_LOGS + "instr(data, ?) ORDER BY id DESC", (value,))
     for event in _events(decoder, rows):
         for name in _names(event, value):
             of_file = name == "manifest" or name.endswith("cid")
