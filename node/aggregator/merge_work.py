@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import monotonic
 
+import numpy as np
 import orjson
 import structlog
+from numpy.typing import NDArray
 
 from incentives.payouts import Payouts, pay_round
 from ledger.cid import Digest
@@ -21,6 +23,7 @@ from ledger.keccak import ZERO_HASH, Hash32
 from ledger.merge_records import Reason, pack_reasons
 from ledger.notices import Observer, ignore
 from ledger.records import MergeClaim, Revealed, Terms
+from node.aggregator.harm import harmful
 from node.bounty_files import BountyFiles
 from node.clip_files import encode_clip
 from node.manifest import Manifest, coordinates
@@ -85,8 +88,8 @@ class MergeWork:
         seed:   of the round, where the rule draws an order.
         Raises: NoSeed if it was not drawn.
         """
-        verified, rejections = self._verify(history, number)
         before_PD = self.files.state(history.latest_merge(before_round=number), self._terms)
+        verified, rejections = self._verify(history, number, before_PD, seed)
         merged = merge_accepted(self._terms, before_PD, [one.update for one in verified], seed)
         metrics = self._scorer.score(merged.planes_PD[0]) if self._scorer else {}
         rejected = sum(1 << index for index in rejections)
@@ -110,12 +113,16 @@ class MergeWork:
     def _publish_clip(self, merged: MergedState) -> Digest:
         return self.files.publish(encode_clip(merged.clipping)) if merged.clipping else Digest(ZERO_HASH)
 
-    def _verify(self, history: BountyHistory, number: int) -> tuple[list[VerifiedUpdate], dict[int, Rejection]]:
+    def _verify(
+        self, history: BountyHistory, number: int, before_PD: NDArray[np.int32], seed: Hash32 | None
+    ) -> tuple[list[VerifiedUpdate], dict[int, Rejection]]:
         reveals, started = history.rounds[number].reveals, monotonic()
         checked = check_updates(self.files, self._terms, reveals, coordinates(self._manifest))
         sound = [one for one in checked if isinstance(one, VerifiedUpdate)]
         rejections = {one.revealed.index: one for one in checked if isinstance(one, Rejection)}
         rejections |= {one.revealed.index: one for one in self._screened(history, number, sound)}
+        rest = [one for one in sound if one.revealed.index not in rejections]
+        rejections |= {one.revealed.index: one for one in self._harmful(before_PD, rest, seed)}
         for index, one in sorted(rejections.items()):
             where = {"bounty": history.bounty, "round": number, "index": index}
             log.warning("rejected", reason=one.reason.label, detail=one.detail, **where)
@@ -127,13 +134,23 @@ class MergeWork:
         return verified, rejections
 
     def _screened(self, history: BountyHistory, number: int, sound: list[VerifiedUpdate]) -> list[Rejection]:
-        """What is copied, replayed or nothing, then what does harm, if the manifest asks for it."""
+        """What is copied, replayed or nothing, if the manifest asks for it."""
         section = self._manifest.screening
         if section is None:
             return []
         before = check_updates(self.files, self._terms, compared_with(history, number), coordinates(self._manifest))
         kept = [one for one in before if isinstance(one, VerifiedUpdate)]
         return screen(section, self._manifest.update.bits, sound, background(history, number, kept))
+
+    def _harmful(
+        self, before_PD: NDArray[np.int32], updates: list[VerifiedUpdate], seed: Hash32 | None
+    ) -> list[Rejection]:
+        section, scorer = self._manifest.screening, self._scorer
+        if section is None or section.harm is None or scorer is None:
+            return []
+        return harmful(
+            self._terms, before_PD, updates, seed, lambda state_D: scorer.score(state_D)["loss"], section.harm
+        )
 
     def _report(
         self,
