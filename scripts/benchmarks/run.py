@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import audit, canary, commit, merge, mirror
+from scripts.benchmarks import audit, canary, commit, merge, mirror, screening
 from scripts.benchmarks.measure import Figures, console, machine, show
 
 BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
     "audit": audit.run,
     "canary": canary.run,
     "mirror": mirror.run,
+    "screening": screening.run,
 }
 
 
