@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ledger.evaluation_records import EvaluationClock, EvaluationId
 from ledger.notices import Notice
 from ledger.records import BountyId, Clock, Timestamp, Wei
 
@@ -28,6 +29,15 @@ class BountySeen(Notice):
     bond: Wei = _NOTHING
     claimable: Wei = _NOTHING
     claimed: Wei = _NOTHING
+
+
+@dataclass(frozen=True)
+class EvaluationSeen(Notice):
+    """An evaluation as an evaluator saw it at one block. now: the block's time."""
+
+    evaluation: EvaluationId
+    now: Timestamp
+    clock: EvaluationClock
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -15,6 +16,7 @@ from node.cli.auditing import CarOption, MirrorOption, run_audit
 from node.cli.challenging import open_challenger, report_challenge
 from node.cli.output import console, grid, pairs, print_json, text, tokens
 from node.cli.running import run_daemon
+from node.cli.telemetry import draw_audit
 from node.connections import open_ledgers
 from node.settings import Settings
 
@@ -32,6 +34,9 @@ def audit(
         bool,
         typer.Option("--challenge", help="Prove what is wrong on chain and take the bond behind it. Needs a key."),
     ] = False,
+    curves: Annotated[
+        Path | None, typer.Option(help="Draw the hold-out's metrics into this folder, for TensorBoard.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Recompute every root, merge and payment of a bounty from bytes. Needs no key and trusts nobody.
@@ -61,6 +66,8 @@ def audit(
         log.info("challenge_over", why=run_daemon(daemon, settings.chain.poll_seconds))
         raise typer.Exit(int(report_challenge(daemon.taken, journal, bounty, as_json)))
     report = run_audit(ledgers, number, car, mirror).report
+    if curves is not None:
+        draw_audit(curves, ledgers, report)
     if as_json:
         print_json(report.as_json())
     else:

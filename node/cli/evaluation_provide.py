@@ -14,7 +14,7 @@ from node.cli.arguments import Yes
 from node.cli.evaluation import EvaluationArgument, terms_shown
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, tokens
-from node.cli.running import run_daemon
+from node.cli.telemetry import MetricsPort, open_telemetry, say
 from node.connections import Evaluations, open_evaluation_account, open_evaluations, open_files, open_store
 from node.evaluation_files import EvaluationFiles
 from node.evaluator.daemon import EvaluatorDaemon, EvaluatorSetup
@@ -22,6 +22,10 @@ from node.evaluator.journal import ReportJournal
 from node.evaluator.measuring import Measuring, MeasuringSetup
 from node.manifest import describe
 from node.settings import Settings
+
+
+SHOWN_OF_MODEL = ("name", "description", "task", "parameters", "programs", "input", "labels", "examples")
+"""What of a manifest matters to whoever only measures the model."""
 
 
 class TooLate(BadInput):
@@ -39,6 +43,7 @@ def provide(
         str, typer.Option(help="Your data: a .csv, .parquet or .npz file, an image folder, or module:function.")
     ],
     noise: Annotated[str, typer.Option(help="Add noise of this greater scale, as 0.01; default: as asked.")] = "",
+    metrics_port: MetricsPort = None,
     yes: Yes = False,
 ) -> None:
     """Measure an evaluation's model on your own data and report the number.
@@ -48,7 +53,8 @@ def provide(
     goes on with the same number, noise included.
     """
     settings: Settings = context.obj
-    evaluations = open_evaluations(settings)
+    telemetry = open_telemetry(context, "evaluator", metrics_port, curves="off")
+    evaluations = open_evaluations(settings, telemetry.tell)
     number = EvaluationId(evaluation)
     terms = evaluations.market.terms(number)
     account = context.with_resource(open_evaluation_account(evaluations, ask_password))
@@ -56,19 +62,21 @@ def provide(
     phase = evaluations.market.clock(number).phase
     if is_new and phase != EvaluationPhase.COMMIT:
         raise TooLate(evaluation, phase.name.lower())
-    files = EvaluationFiles(open_files(settings, open_store(settings)))
+    files = EvaluationFiles(open_files(settings, open_store(settings, telemetry.tell)))
     place = files.place(terms, evaluation, account.address) if is_new else (0, [])
     manifest = files.manifest(terms)
     work = Measuring(MeasuringSetup(files, terms, manifest, data, _scale(noise, terms)))
     if is_new:
-        pairs(f"evaluation {evaluation}", {**describe(manifest), "operators": ", ".join(work.operators)})
+        about = {name: said for name, said in describe(manifest).items() if name in SHOWN_OF_MODEL}
+        pairs(f"evaluation {evaluation}", {**about, "operators": ", ".join(work.operators)})
         pairs("what is asked", terms_shown(terms))
         _show_privacy(work)
         confirm(f"Commit to a report, with a stake of {tokens(terms.stake)} tokens?", yes)
     journal = ReportJournal(_journal_path(evaluations))
-    setup = EvaluatorSetup(evaluations.market, account, number, terms, work, journal, place)
-    console.print(f"Reporting to evaluation {evaluation} as {account.address}. Ctrl-C stops; the same command goes on.")
-    console.print(run_daemon(EvaluatorDaemon(setup), settings.chain.poll_seconds))
+    setup = EvaluatorSetup(evaluations.market, account, number, terms, work, journal, place, telemetry.tell)
+    what = f"Reporting to evaluation {evaluation} as {account.address}."
+    say("reporting", f"{what} Ctrl-C stops; the same command goes on.")
+    telemetry.run(EvaluatorDaemon(setup), account.address, evaluations, terms.token)
 
 
 def _scale(noise: str, terms: EvaluationTerms) -> int:

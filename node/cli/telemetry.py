@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,12 +11,14 @@ import typer
 
 from ledger.erc20 import Token
 from ledger.notices import Notice, Observer
-from ledger.records import Address
+from ledger.records import Address, BountyId
+from node.auditor.report import AuditReport
 from node.cli.balances import Accounted, Reader
 from node.cli.output import console, text
 from node.cli.running import run_daemon
-from node.connections import Ledgers
+from node.connections import Evaluations, Ledgers
 from node.loop import Daemon
+from node.notices import StateScored
 from node.settings import Settings
 from node.telemetry.curves import Curves
 from node.telemetry.logs import logs_are_json
@@ -63,15 +66,16 @@ class Telemetry:
             observer(notice)
 
     def draw_curves(self, context: typer.Context, ledgers: Ledgers, account: Address | None) -> None:
-        """Draw from now on, in a folder of this market's: numbers of bounties begin anew on another chain."""
+        """Draw from now on."""
         if self._curves_folder is None:
             return
-        market = f"{ledgers.chain.block(0).hash.hex()[:8]}-{ledgers.market.address[2:8].lower()}"
-        curves = Curves(self._curves_folder / market, self.role, account)
+        curves = Curves(_folder_of(self._curves_folder, ledgers), self.role, account)
         context.call_on_close(curves.close)
         self._observers.append(curves)
 
-    def run(self, daemon: Daemon[Any, Any], account: Address, ledgers: Ledgers, token: Address | str) -> None:
+    def run(
+        self, daemon: Daemon[Any, Any], account: Address, ledgers: Ledgers | Evaluations, token: Address | str
+    ) -> None:
         """Run a daemon to its end, with its account's balances where somebody counts.
 
         token: the ERC-20 whose balance is shown; empty for none.
@@ -83,6 +87,19 @@ class Telemetry:
                 readers.append(("token", lambda: held.balance(account)))
             daemon = Accounted(daemon, readers, self.tell)
         say("ended", run_daemon(daemon, ledgers.settings.chain.poll_seconds, self.tell))
+
+
+def draw_audit(folder: Path, ledgers: Ledgers, report: AuditReport) -> None:
+    """Draw what an audit measured; drawing it again adds nothing."""
+    with closing(Curves(_folder_of(folder, ledgers), "auditor", None)) as curves:
+        measured = [(0, report.metrics_start), *((one.round, one.metrics) for one in report.rounds)]
+        for number, metrics in measured:
+            curves(StateScored(BountyId(report.bounty), number, metrics))
+
+
+def _folder_of(folder: Path, ledgers: Ledgers) -> Path:
+    """A folder of this market's: numbers of bounties begin anew on another chain."""
+    return folder / f"{ledgers.chain.block(0).hash.hex()[:8]}-{ledgers.market.address[2:8].lower()}"
 
 
 def open_telemetry(context: typer.Context, role: str, port: int | None, curves: str | None) -> Telemetry:

@@ -19,12 +19,14 @@ from ledger.evaluation_records import (
 )
 from ledger.evaluations import EvaluationMarket
 from ledger.keccak import Hash32
-from node.connections import EvaluationAccount
+from ledger.notices import Observer, ignore
+from node.connections import EvaluationAccount, log_approval, spent
 from node.evaluator import decisions
 from node.evaluator.decisions import Action, EvaluatorView
 from node.evaluator.journal import MadeReport, ReportJournal
 from node.evaluator.measuring import Measuring
 from node.loop import Finish
+from node.notices import EvaluationSeen
 
 log = structlog.get_logger()
 
@@ -43,7 +45,11 @@ class LostReport(BadInput):
 
 @dataclass(frozen=True)
 class EvaluatorSetup:
-    """What an evaluator brings to one evaluation. place: its leaf in the list, and the siblings."""
+    """What an evaluator brings to one evaluation.
+
+    place: its leaf in the list, and the siblings.
+    tell:  hears what is seen.
+    """
 
     market: EvaluationMarket
     account: EvaluationAccount
@@ -52,6 +58,7 @@ class EvaluatorSetup:
     work: Measuring
     journal: ReportJournal
     place: tuple[int, Sequence[Hash32]]
+    tell: Observer = ignore
 
 
 class EvaluatorDaemon:
@@ -67,8 +74,10 @@ class EvaluatorDaemon:
         block = setup.market.chain.block()
         report = setup.market.report(setup.evaluation, setup.account.address, at=block)
         made = setup.journal.made(self._scope)
+        clock = setup.market.clock(setup.evaluation, at=block)
+        setup.tell(EvaluationSeen(setup.evaluation, block.timestamp, clock))
         return EvaluatorView(
-            clock=setup.market.clock(setup.evaluation, at=block),
+            clock=clock,
             report=report,
             made=made,
             opens=made is not None and self._commitment(made.value) == report.commitment,
@@ -85,19 +94,21 @@ class EvaluatorDaemon:
                 setup.journal.record(self._scope, setup.work.measure())
             case decisions.Commit(made):
                 token = Token(setup.market.chain, setup.terms.token)
-                token.ensure_allowance(setup.account.transactor, setup.market.address, setup.terms.stake)
-                place, siblings = setup.place
-                writer.commit(evaluation, self._commitment(made.value), place, siblings)
-                log.info("committed", evaluation=evaluation)
+                stake, (place, siblings) = setup.terms.stake, setup.place
+                log_approval(token.ensure_allowance(setup.account.transactor, setup.market.address, stake), stake)
+                receipt = writer.commit(evaluation, self._commitment(made.value), place, siblings)
+                log.info("committed", evaluation=evaluation, **spent(receipt))
             case decisions.Recover():
                 setup.journal.correct(self._scope, self._recovered())
                 log.warning("recovered", evaluation=evaluation)
             case decisions.Reveal(made):
-                writer.reveal(evaluation, made.value, self._salt(made.value))
-                log.info("revealed", evaluation=evaluation, value=str(setup.terms.number(made.value)))
+                receipt = writer.reveal(evaluation, made.value, self._salt(made.value))
+                value = str(setup.terms.number(made.value))
+                log.info("revealed", evaluation=evaluation, value=value, **spent(receipt))
             case decisions.Claim():
-                writer.claim(evaluation)
-                log.info("claimed", evaluation=evaluation, amount=setup.terms.payment + setup.terms.stake)
+                receipt = writer.claim(evaluation)
+                amount = setup.terms.payment + setup.terms.stake
+                log.info("claimed", evaluation=evaluation, amount=amount, **spent(receipt))
 
     def _salt(self, value: Units) -> bytes:
         return self._setup.account.key.derive(report_salt_message(self._scope, value))

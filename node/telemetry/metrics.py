@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ledger import notices as doors
+from ledger.evaluation_records import EvaluationPhase
 from ledger.notices import Notice
 from ledger.records import Phase
 from node import notices as daemons
@@ -22,6 +23,7 @@ from node import notices as daemons
 _FAST = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 _SLOW = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 _PHASES = tuple(phase for phase in Phase if phase != Phase.NONE)
+_EVALUATION_PHASES = tuple(phase for phase in EvaluationPhase if phase != EvaluationPhase.NONE)
 
 Made = TypeVar("Made", Gauge, Counter)
 
@@ -60,12 +62,14 @@ class Metrics:
         ).set(1)
         self._of_bounty = {name: self._gauge(name, text, "bounty") for name, (text, _) in _OF_BOUNTY.items()}
         self._phase = self._gauge("phase", "1 for the phase that the bounty is in, 0 for others.", "bounty", "phase")
+        self._make_evaluation_metrics()
         self._make_loop_metrics()
         self._make_door_metrics()
         self._make_work_metrics()
         self._handlers: dict[type[Notice], Callable[[Any], None]] = {
             daemons.BountySeen: self._bounty_seen,
             daemons.BountyLeft: self._bounty_left,
+            daemons.EvaluationSeen: self._evaluation_seen,
             daemons.BalanceSeen: lambda one: self._balance.labels(one.asset).set(one.amount),
             daemons.Looked: self._looked,
             daemons.Acted: lambda one: self._actions.labels(one.action).observe(one.seconds),
@@ -92,6 +96,16 @@ class Metrics:
             handle(notice)
 
     # --- what there is ---
+
+    def _make_evaluation_metrics(self) -> None:
+        self._evaluation_phase = self._gauge(
+            "evaluation_phase", "1 for the phase that the evaluation is in, 0 for others.", "evaluation", "phase"
+        )
+        self._evaluation_remaining = self._gauge(
+            "evaluation_phase_remaining_seconds", "Until the phase ends, by the chain's clock.", "evaluation"
+        )
+        self._evaluation_commits = self._gauge("evaluation_commits", "Commitments to the evaluation.", "evaluation")
+        self._evaluation_reports = self._gauge("evaluation_reports", "Reports of the evaluation.", "evaluation")
 
     def _make_loop_metrics(self) -> None:
         self._last_look = self._gauge(
@@ -141,6 +155,14 @@ class Metrics:
                 self._of_bounty[name].labels(one.bounty).set(value(one))
             for phase in _PHASES:
                 self._phase.labels(one.bounty, phase.name.lower()).set(phase == one.clock.phase)
+
+    def _evaluation_seen(self, one: daemons.EvaluationSeen) -> None:
+        clock, number = one.clock, one.evaluation
+        self._evaluation_remaining.labels(number).set(max(0, clock.ends_at - one.now) if clock.ends_at else 0)
+        self._evaluation_commits.labels(number).set(clock.commits)
+        self._evaluation_reports.labels(number).set(clock.reports)
+        for phase in _EVALUATION_PHASES:
+            self._evaluation_phase.labels(number, phase.name.lower()).set(phase == clock.phase)
 
     def _bounty_left(self, one: daemons.BountyLeft) -> None:
         """Drop its series: a node that follows a whole market for years must not grow with it."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import structlog
 
+from ledger.evaluation_records import EvaluationPhase
 from ledger.notices import CallRepeated, FetchFailed, FileFetched, Notice, TransactionSent, TransactionSettled
 from ledger.records import Phase
-from node.notices import BountySeen, EpochTrained, UpdatesVerified
+from node.notices import BountySeen, EpochTrained, EvaluationSeen, UpdatesVerified
 
 log = structlog.get_logger()
 
@@ -16,6 +17,7 @@ class NoticeLog:
 
     def __init__(self) -> None:
         self._phases: dict[int, tuple[Phase, int]] = {}
+        self._evaluations: dict[int, EvaluationPhase] = {}
 
     def __call__(self, notice: Notice) -> None:
         match notice:
@@ -25,6 +27,12 @@ class NoticeLog:
                     phase = clock.phase.name.lower()
                     ends_in = clock.ends_at - now if clock.ends_at else None
                     log.info("phase", bounty=bounty, round=clock.round, phase=phase, ends_in_seconds=ends_in)
+            case EvaluationSeen(evaluation, now, clock):
+                if self._evaluations.get(evaluation) != clock.phase:
+                    self._evaluations[evaluation] = clock.phase
+                    ends_in = clock.ends_at - now if clock.ends_at else None
+                    phase = clock.phase.name.lower()
+                    log.info("phase", evaluation=evaluation, phase=phase, ends_in_seconds=ends_in)
             case UpdatesVerified(bounty, number, accepted, rejected, seconds):
                 where = {"bounty": bounty, "round": number}
                 log.info("verified", **where, accepted=accepted, rejected=dict(rejected), seconds=round(seconds, 3))

@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from ledger.notices import Notice
 from ledger.processes import ROOT
 from ledger.records import BountyId
+from node.challenger.scores import Scores
+from node.notices import StateScored
 from node.telemetry.curves import Run
 from tests.integration.commands import fedbounty
 from tests.integration.world import PASSWORD, PURSE, WINDOW, Party, World, write_data
@@ -145,7 +149,9 @@ def curve(folder: Path, part: str, tag: str) -> dict[int, float]:
         return run.points(tag)
 
 
-def test_daemons__while_a_bounty_runs__then_metrics_logs_and_curves_are_right(world: World) -> None:
+def test_daemons__while_a_bounty_runs__then_metrics_logs_and_curves_are_right(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     merger, party = world.party("merger"), world.party("p0")
     bounty = world.post(world.party("owner"), merger, min_updates=1, max_updates=1, rounds=1)
     data = write_data(party.home / "data.csv", seed=1)
@@ -173,6 +179,18 @@ def test_daemons__while_a_bounty_runs__then_metrics_logs_and_curves_are_right(wo
     folder = f"*/{bounty}/aggregator-{merger.address[2:10].lower()}"
     scores = curve(merger.home / "curves", folder, "holdout/accuracy")
     assert scores == {1: pytest.approx(merged["metrics"]["accuracy"])}
+
+    auditor, heard = world.party("auditor"), list[Notice]()
+    for _ in range(2):
+        assert fedbounty(capsys, auditor, "audit", str(bounty), "--curves", str(auditor.home / "drawn")).code == 0
+    audited = curve(auditor.home / "drawn", f"*/{bounty}/auditor", "holdout/accuracy")
+    assert audited.keys() == {0, 1}
+    assert audited[1] == scores[1]
+    files, terms = world.files(auditor), world.terms(bounty)
+    recomputed = Scores(files, (bounty,), heard.append)
+    recomputed.measure(bounty, terms, 1, files.state(world.merged(bounty, 1), terms)[0])
+    recomputed.measure(BountyId(bounty + 1), terms, 1, np.zeros(1, dtype=np.int32))
+    assert heard == [StateScored(bounty, 1, merged["metrics"])]
 
 
 @pytest.mark.parametrize("as_json", [True, False])

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from ledger.errors import BadInput, ContentUnreachable, FedbountyError, Reverted
+from ledger.notices import Notice
 from node.loop import Finish, run
+from node.notices import Acted, Looked, Stumbled
 
 pytestmark = pytest.mark.unit
 
@@ -72,3 +74,14 @@ def test_run__when_it_is_told_to_stop__then_it_does_no_more() -> None:
     script = Script(["a"])
     assert run(script, 0.0, stop) == "stopped"
     assert script.acted == []
+
+
+def test_run__when_it_turns_and_stumbles__then_it_tells_each_in_order() -> None:
+    heard: list[Notice] = []
+    plays: list[FedbountyError | str] = ["a", refused(), ContentUnreachable("http://x", "refused"), "b"]
+    run(Script(plays), 0.0, threading.Event(), heard.append)
+    story = [one.error if isinstance(one, Stumbled) else type(one).__name__ for one in heard]
+    turns = [("Looked", "Acted"), ("Looked", "Reverted"), ("Looked", "ContentUnreachable"), ("Looked", "Acted")]
+    assert story == [*(word for turn in turns for word in turn), "Looked"]
+    assert [one.action for one in heard if isinstance(one, Acted)] == ["str", "str"]
+    assert all(one.seconds >= 0 for one in heard if isinstance(one, Looked | Acted))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ledger.errors import ChainUnreachable
+from ledger.evaluation_records import EvaluationClock, EvaluationId, EvaluationPhase
 from ledger.notices import (
     CallMade,
     CallRepeated,
@@ -27,6 +28,7 @@ from node.notices import (
     BountyLeft,
     BountySeen,
     EpochTrained,
+    EvaluationSeen,
     Looked,
     MergeChecked,
     MergeMade,
@@ -92,6 +94,15 @@ def test_metrics__when_the_phase_changes__then_only_the_new_one_is_on() -> None:
     assert value("phase", bounty="7", phase="reveal") == 0
     assert value("phase", bounty="7", phase="merge") == 1
     assert value("phase_remaining_seconds", bounty="7") == 0
+
+
+def test_metrics__when_an_evaluation_is_seen__then_its_phase_and_reports_show() -> None:
+    at_work = EvaluationClock(EvaluationPhase.REVEAL, ends_at=Timestamp(1010), commits=4, reports=3, claims=1)
+    value = after(EvaluationSeen(EvaluationId(3), Timestamp(1004), at_work))
+    assert value("evaluation_phase", evaluation="3", phase="reveal") == 1
+    assert value("evaluation_phase", evaluation="3", phase="commit") == 0
+    assert value("evaluation_phase_remaining_seconds", evaluation="3") == 6
+    assert (value("evaluation_commits", evaluation="3"), value("evaluation_reports", evaluation="3")) == (4, 3)
 
 
 def test_metrics__when_a_bounty_is_left__then_nothing_of_it_stays() -> None:

@@ -19,7 +19,7 @@ from node.errors import TrainingFailed
 from node.manifest import Manifest, manifest_from
 from node.model import flatten, layout, unflatten
 from node.package.loader import load_program
-from node.training.local import Job, Progress, train
+from node.training.local import Epoch, Job, Progress, train
 from tests.node.samples import Net, exported, net
 
 pytestmark = pytest.mark.unit
@@ -100,6 +100,12 @@ def test_train__when_compared_with_plain_torch__then_the_weights_are_the_same(
         assert np.allclose(part, expected.get_parameter(name).detach().numpy(), rtol=1e-5, atol=1e-7), name
     assert (trained.examples, trained.steps, len(trained.losses)) == (24, 18, 3)
     assert trained.losses[0] > trained.losses[-1]
+
+
+def test_train__when_an_epoch_is_over__then_its_mean_loss_and_the_part_done_are_told(tmp_path: Path) -> None:
+    told: list[Epoch] = []
+    trained = train(net_job(tmp_path, local_epochs=4), blobs(20), epoch_over=told.append)
+    assert told == [Epoch(number, loss, (number + 1) / 4) for number, loss in enumerate(trained.losses)]
 
 
 def test_train__when_run_twice__then_the_seed_decides_everything(tmp_path: Path) -> None:
