@@ -168,14 +168,15 @@ def distribution(history: EvaluationHistory) -> Distribution | None:
     )
 
 
-def histogram(history: EvaluationHistory, bins: int = 10) -> list[Bin]:
+def histogram(history: EvaluationHistory, bins: int | None = None) -> list[Bin]:
     """Count the reports in bins of equal width from the least to the greatest; fewer where the grid has no more.
 
-    bins: 1 .. MOST_BINS.
+    bins: 1 .. MOST_BINS; None for Sturges' rule, 1 + log2 of the reports.
     """
     values = history.values
     if not values:
         return []
+    bins = bins or 1 + (len(values) - 1).bit_length()
     least, greatest = min(values), max(values)
     width = -(-(greatest - least + 1) // min(bins, MOST_BINS))
     starts = range(least, greatest + 1, width)
