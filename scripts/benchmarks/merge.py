@@ -47,17 +47,19 @@ RULES = Size(updates=20, coordinates=5_000_000 // CHUNK * CHUNK, repeats=10)
 TAU = 1_000_000
 """Below the updates' distances, so that clipping clips."""
 
-BARS = {
+BARS: dict[str, tuple[MergeParameters, float | None]] = {
     "mean": (MergeParameters(MergeRule.MEAN, RATE), 1.0),
     "median": (MergeParameters(MergeRule.MEDIAN, RATE), 0.15),
     "trimmed_mean, 2 at each end": (MergeParameters(MergeRule.TRIMMED_MEAN, RATE, trim=2), 0.15),
-    "centered_clip, 1 iteration": (MergeParameters(MergeRule.CENTERED_CLIP, RATE, 0, 0, 1, 1, TAU), 1.0),
-    "centered_clip, 3 iterations of buckets of 2": (
-        MergeParameters(MergeRule.CENTERED_CLIP, RATE, 0, 0, 2, 3, TAU),
-        None,
-    ),
+} | {
+    f"centered_clip, L = {iterations}, s = {bucket}": (
+        MergeParameters(MergeRule.CENTERED_CLIP, RATE, 0, 0, bucket, iterations, TAU),
+        1.0 if iterations == bucket == 1 else None,
+    )
+    for bucket in (1, 2)
+    for iterations in (1, 2, 3)
 }
-"""Each rule, and the Gparam/s that it is to reach on two cores."""
+"""Each rule, and the Gparam/s that it is to reach on two cores. Clipping reads the updates L + 1 times."""
 
 
 def run(quick: bool) -> Figures:
