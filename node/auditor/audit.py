@@ -89,7 +89,7 @@ class Auditor:
             money=money.books.figures,
             books=money.books,
             differences=money.differences,
-            unchecked=(*unchecked(history, scorer is not None), *money.unchecked),
+            unchecked=(*unchecked(history, manifest), *money.unchecked),
         )
         return Audited(report, history, manifest, block)
 
@@ -117,7 +117,7 @@ class Auditor:
         return FraudProofs(self._market.chain, judge).seed(self._bounty, number)
 
 
-def unchecked(history: BountyHistory, has_holdout: bool) -> list[Unchecked]:
+def unchecked(history: BountyHistory, manifest: Manifest) -> list[Unchecked]:
     """What no audit of this bounty can see."""
     found = [
         Unchecked(
@@ -128,11 +128,14 @@ def unchecked(history: BountyHistory, has_holdout: bool) -> list[Unchecked]:
         Unchecked("what merge reports say beyond the chain's record, such as accuracies", "whoever merged the round"),
         Unchecked("that the chain is as its endpoint tells it", "the endpoint, unless the node is your own"),
     ]
-    if has_holdout:
+    if manifest.holdout is not None:
         what = "that the hold-out stands for the task; its scores are float sums, measured here and recorded nowhere"
         found.append(Unchecked(what, "the owner, who chose the hold-out"))
     else:
         found.append(Unchecked("how good the model is: no hold-out was published", "the owner and whoever merged"))
+    if manifest.screening is not None and manifest.screening.harm is not None:
+        what = "that an update left out as harmful was: what it did to the loss is floating point"
+        found.append(Unchecked(what, "whoever merged the round"))
     if needs_seed(history.posted.terms):
         what = "that nobody steered the drawn order of the updates"
         found.append(Unchecked(what, "whoever proposed the block that it was drawn from"))

@@ -16,12 +16,13 @@ from ledger.cid import to_cid
 from ledger.errors import ContentError, ContentUnreachable, ProtocolFault
 from ledger.history import BountyHistory, RoundHistory, accepted
 from ledger.keccak import Hash32
+from ledger.merge_records import Reason
 from ledger.records import Merged, Terms
+from node.auditor.rejections import given_reasons, rejection_differences, screened
 from node.auditor.report import Basis, Difference, RoundReport, Verdict, verdict_of
 from node.auditor.rounds import (
     clip_differences,
     pay_differences,
-    rejection_differences,
     state_difference,
     state_file_difference,
 )
@@ -68,6 +69,8 @@ class Recomputation:
         self._files, self._history, self._manifest = files, history, manifest
         self._scorer, self._seed = scorer, seed
         self._terms = history.posted.terms
+        self._counted: list[VerifiedUpdate] = []
+        self._is_whole = True
 
     def first(self) -> Start:
         return Start(self._files.state(None, self._terms))
@@ -81,10 +84,11 @@ class Recomputation:
         merged = one.merged
         if merged is None:
             return report, start
-        at_hand = [update for update in checked if not _is_missing(update)]
+        rejected = self._rejections(merged, checked)
+        self._note(merged, checked)
         outcome = self._state(merged, checked, start)
         differences = (
-            *rejection_differences(merged, at_hand),
+            *rejected,
             *pay_differences(self._history, one),
             *outcome.differences,
         )
@@ -97,6 +101,21 @@ class Recomputation:
             differences=differences,
             missing=outcome.missing,
         ), outcome.end
+
+    def _rejections(self, merged: Merged, checked: Sequence[Checked]) -> list[Difference]:
+        """What the merge left out or counted against the rules, as far as the updates are at hand."""
+        at_hand = [update for update in checked if not _is_missing(update)]
+        judged = screened(self._history, merged, self._manifest, at_hand, self._counted)
+        section = self._manifest.screening
+        harm = section is not None and section.harm is not None
+        whole = self._is_whole and all(not _is_missing(update) for update in _not_unavailable(merged, checked))
+        return rejection_differences(merged, judged, harm=harm, whole=whole)
+
+    def _note(self, merged: Merged, checked: Sequence[Checked]) -> None:
+        """Keep what the merge counts: the next round's updates are held against it."""
+        counted = [update for update in checked if not merged.claim.rejected >> update.revealed.index & 1]
+        self._counted = [update for update in counted if isinstance(update, VerifiedUpdate)]
+        self._is_whole = len(self._counted) == len(counted)
 
     def _state(self, merged: Merged, checked: Sequence[Checked], start: Start) -> _Outcome:
         """Repeat the merge, if all that it counts is at hand, and compare."""
@@ -131,6 +150,13 @@ class Recomputation:
             raise
         except (ContentError, ProtocolFault):
             return Start(None, Basis.MISSING, to_cid(merged.claim.state_cid))
+
+
+def _not_unavailable(merged: Merged, checked: Sequence[Checked]) -> list[Checked]:
+    """The updates that whoever merged had."""
+    reasons = given_reasons(merged)
+    codes = {index: given.code for index, given in reasons.items()}
+    return [update for update in checked if codes.get(update.revealed.index) != Reason.UNAVAILABLE]
 
 
 def _is_missing(update: Checked) -> bool:

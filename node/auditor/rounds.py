@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +10,7 @@ from ledger.cid import to_cid
 from ledger.commitments import payout_root, payout_tree
 from ledger.history import BountyHistory, RoundHistory
 from ledger.keccak import ZERO_HASH
-from ledger.merge_records import GivenReason, Reason, record_hash, record_of, unpack_reasons
+from ledger.merge_records import record_hash, record_of
 from ledger.records import Merged
 from ledger.unixfs import digest_of
 from node.auditor.report import Difference
@@ -21,41 +19,6 @@ from node.manifest import Manifest
 from node.merged_states import MergedState
 from node.model import layout, locate
 from node.state_files import encode_state
-from node.verification import Rejection, VerifiedUpdate
-
-
-def rejection_differences(merged: Merged, checked: Sequence[VerifiedUpdate | Rejection]) -> list[Difference]:
-    """Updates that were left out without cause, or counted in spite of one.
-
-    A rejection as `unavailable` can't be judged later: the file may have come since. Nor can one that is about the
-    committed bytes where the file holds others: the chain judges that.
-    """
-    found = []
-    out = [index for index in range(merged.reveals) if merged.claim.rejected >> index & 1]
-    reasons = dict(zip(out, unpack_reasons(merged.claim.reasons), strict=False))
-    for one in checked:
-        given = reasons.get(one.revealed.index)
-        if given is None or not _is_covered(given, one):
-            claimed = "accepted" if given is None else _described(given)
-            expected = _described(one.given) if isinstance(one, Rejection) else "accepted"
-            if claimed != expected:
-                found.append(Difference(merged.round, "rejection", claimed, expected, update=one.revealed.index))
-    return found
-
-
-def _is_covered(given: GivenReason, checked: VerifiedUpdate | Rejection) -> bool:
-    """Whether a reason holds, or can't be judged here."""
-    if given.code == Reason.UNAVAILABLE:
-        return True
-    if isinstance(checked, VerifiedUpdate):
-        return False
-    if given.is_judged and not checked.chunks:
-        return True
-    return given.code == checked.reason and (not given.is_judged or given.chunk in checked.chunks)
-
-
-def _described(given: GivenReason) -> str:
-    return f"{given.label} (chunk {given.chunk})" if given.is_judged else given.label
 
 
 def pay_differences(history: BountyHistory, one: RoundHistory) -> list[Difference]:

@@ -15,8 +15,9 @@ from ledger.unixfs import digest_of
 from node import manifest as manifests
 from node.auditor.audit import unchecked
 from node.auditor.money import balance_differences, claim_differences, purse_differences, replay
+from node.auditor.rejections import rejection_differences
 from node.auditor.report import AuditReport, Books, Difference, RoundReport, Verdict, verdict_of
-from node.auditor.rounds import clip_differences, rejection_differences, state_difference, state_file_difference
+from node.auditor.rounds import clip_differences, state_difference, state_file_difference
 from node.merged_states import MergedState
 from node.state_files import encode_state
 from node.verification import Rejection, VerifiedUpdate
@@ -181,7 +182,9 @@ def test_report__then_all_differences_are_those_of_the_money_and_the_rounds() ->
 
 def test_unchecked__then_each_thing_says_whom_it_leaves_to_be_trusted() -> None:
     story = build_history([make.posted()])
-    with_holdout, without = (" ".join(map(str, unchecked(story, has))) for has in (True, False))
+    holdout = {"cid": "Qm" + "c" * 44, "bytes": 1000, "format": "csv"}
+    manifests_of = (samples.manifest(holdout=holdout), samples.manifest())
+    with_holdout, without = (" ".join(map(str, unchecked(story, manifest))) for manifest in manifests_of)
     assert "trained at all" in with_holdout
     assert "float sums" in with_holdout
     assert "no hold-out was published" in without
