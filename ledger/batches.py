@@ -72,7 +72,7 @@ class Batches:
         if isinstance(answers, dict):
             raise NodeRefused(url, _words(answers))
         listed = answers if isinstance(answers, list) else []
-        by_number = {one.get("id"): one for one in listed if isinstance(one, dict)}
+        by_number = {one["id"]: one for one in listed if isinstance(one, dict) and isinstance(one.get("id"), int)}
         if len(listed) != len(calls) or set(by_number) != set(range(len(calls))):
             raise StrangeAnswer(url, f"not one result for each of {len(calls)} requests")
         return [_result(url, by_number[number]) for number in range(len(calls))]

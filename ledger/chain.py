@@ -101,7 +101,10 @@ class Chain:
         Raises: ChainError if the node does not know it.
         """
         found = self.ask(lambda: self.web3.eth.get_block(block))
-        return Block(int(found["number"]), Hash32(bytes(found["hash"])), Timestamp(int(found["timestamp"])))
+        try:
+            return Block(int(found["number"]), Hash32(bytes(found["hash"])), Timestamp(int(found["timestamp"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ChainError(f"The Ethereum endpoint {self.rpc_url} gave a strange answer: a broken block.") from error
 
     def logs(
         self, address: Address, topics: Sequence[bytes | None] | None = None, first: int = 0, last: int | None = None
