@@ -47,6 +47,15 @@ class TransactionSent(Notice):
 
 
 @dataclass(frozen=True)
+class TransactionFound(Notice):
+    """An earlier process left a transaction open; the next one that is sent settles it first."""
+
+    action: str
+    transaction: str
+    nonce: int
+
+
+@dataclass(frozen=True)
 class TransactionSettled(Notice):
     """Nothing of this nonce is open any more.
 

@@ -26,7 +26,7 @@ from ledger.decoding import Abi
 from ledger.errors import ChainError, NonceTaken, Reverted, StuckTransaction, TooLittleFunds
 from ledger.fees import FeePolicy
 from ledger.journal import AccountLock, Attempt, Call, Fees, Journal, Open
-from ledger.notices import TransactionSent, TransactionSettled
+from ledger.notices import TransactionFound, TransactionSent, TransactionSettled
 from ledger.records import Address
 
 BUMPS = 40
@@ -90,6 +90,10 @@ class Transactor:
         except BaseException:
             self._lock.release()
             raise
+        found = self._journal.open()
+        if found is not None:
+            for attempt in self._journal.attempts(found.nonce)[-1:]:
+                chain.tell(TransactionFound(found.action, attempt.hash, found.nonce))
 
     @property
     def address(self) -> Address:
@@ -239,7 +243,6 @@ class Transactor:
             return None, None
         with contextlib.suppress(NodeRefused):  # mined, replaced or underpriced by now: the wait finds out
             self._deliver(attempts[-1].raw)
-        self._tell_sent(transaction, attempts[-1])
         try:
             return transaction.call, self._settle(transaction, None)
         except Reverted:

@@ -83,6 +83,7 @@ class Metrics:
             daemons.RewardTaken: lambda one: self._rewards.inc(one.amount),
             doors.CallMade: self._call_made,
             doors.CallRepeated: lambda one: self._call_repeats.inc(),
+            doors.TransactionFound: lambda one: self._pending.set(1),
             doors.TransactionSent: self._transaction_sent,
             doors.TransactionSettled: self._transaction_settled,
             doors.FileFetched: self._file_fetched,

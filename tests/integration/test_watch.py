@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -75,4 +76,4 @@ def test_watch__when_killed_around_its_proof__then_started_again_it_has_the_bond
     assert code == 0, said
     assert [one.prover for one in voided(world, bounty)] == [watcher.address]
     assert world.balance(watcher) == PURSE + 7 * TOKEN // 2
-    assert "stopped" in said
+    assert [json.loads(line) for line in said.splitlines()][-1]["sentence"] == "stopped"

@@ -21,6 +21,7 @@ from ledger.notices import (
     FileFetched,
     FilePublished,
     Notice,
+    TransactionFound,
     TransactionSent,
     TransactionSettled,
 )
@@ -30,7 +31,7 @@ from tests.ledger.test_transactions import HASTE, Stage
 
 pytestmark = pytest.mark.chain
 
-Transactional = TransactionSent | TransactionSettled
+Transactional = TransactionFound | TransactionSent | TransactionSettled
 
 
 @pytest.fixture
@@ -100,14 +101,15 @@ def test_recover__when_another_took_the_nonce__then_tells_overtaken(told: tuple[
     database = stage.transactor._journal._database
     database.execute("UPDATE transactions SET settled = NULL WHERE settled = ?", (receipt.transaction,))
     database.execute("UPDATE attempts SET hash = ? WHERE hash = ?", ("0x" + "77" * 32, receipt.transaction))
-    stage.restart()
+    nonce = stage.nonce() - 1
     heard.clear()
+    stage.restart()
     with pytest.raises(NonceTaken):
         stage.transactor.recover()
-    sent, settled = transactions(heard)
-    assert (type(sent), settled.action) == (TransactionSent, "knock")
+    found, settled = transactions(heard)
+    assert found == TransactionFound("knock", "0x" + "77" * 32, nonce)
     assert isinstance(settled, TransactionSettled)
-    assert (settled.outcome, settled.gas_used) == ("overtaken", 0)
+    assert (settled.action, settled.outcome, settled.gas_used) == ("knock", "overtaken", 0)
     assert settled.seconds >= HASTE.receipt_grace_seconds
 
 

@@ -16,6 +16,7 @@ from ledger.notices import (
     FileFetched,
     FilePublished,
     Notice,
+    TransactionFound,
     TransactionSent,
     TransactionSettled,
 )
@@ -142,6 +143,11 @@ def test_metrics__when_transactions_come_and_go__then_pending_gas_and_outcomes_f
     assert outcomes == {"mined": 1, "reverted": 1, "withdrawn": 1}
     assert (done("gas_used_total"), done("gas_fees_wei_total")) == (80_000, 11 * 10**14)
     assert (done("transaction_seconds_count"), done("transaction_seconds_sum")) == (2, 3.0)
+
+
+def test_metrics__when_a_transaction_was_left_open__then_it_is_pending_but_not_sent_again() -> None:
+    value = after(TransactionFound("commit", "0xaa", 3))
+    assert (value("transactions_pending"), value("transactions_sent_total")) == (1, 0)
 
 
 def test_metrics__when_files_are_fetched__then_time_bytes_and_failures_are_counted() -> None:
