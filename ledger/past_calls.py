@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 
-from ledger.batches import Batches, StrangeAnswer
+from ledger.batches import Batches
 from ledger.chain import NodeRefused
 from ledger.decoding import abi_type
 
@@ -26,8 +26,8 @@ def call_at(batches: Batches, function: View, blocks: Sequence[int]) -> dict[int
     """Call the function at `blocks`, which rise; without those blocks whose state the node no longer has.
 
     Holds:  a node that refuses at one block and answers at a later one has pruned what is older, so the values are
-            those of the last blocks; a function that always fails has none.
-    Raises: ChainUnreachable, StrangeAnswer if an answer does not fit the ABI.
+            those of the last blocks. A contract may be hostile: where it fails or answers nonsense there is no value.
+    Raises: ChainUnreachable.
     """
     try:
         answers = batches.ask([_question(function, block) for block in blocks])
@@ -35,9 +35,8 @@ def call_at(batches: Batches, function: View, blocks: Sequence[int]) -> dict[int
         blocks = blocks[_first_answered(batches, function, blocks) :]
         answers = batches.ask([_question(function, block) for block in blocks])
     kinds = [abi_type(output) for output in function.abi["outputs"]]
-    return {
-        block: _decoded(batches.chain.rpc_url, kinds, answer) for block, answer in zip(blocks, answers, strict=True)
-    }
+    values = ((block, _decoded(kinds, answer)) for block, answer in zip(blocks, answers, strict=True))
+    return {block: value for block, value in values if value is not None}
 
 
 def _first_answered(batches: Batches, function: View, blocks: Sequence[int]) -> int:
@@ -58,8 +57,8 @@ def _question(function: View, block: int) -> tuple[str, list[Any]]:
     return "eth_call", [{"to": function.address, "data": function._encode_transaction_data()}, hex(block)]
 
 
-def _decoded(rpc_url: str, kinds: Sequence[str], answer: object) -> tuple[Any, ...]:
+def _decoded(kinds: Sequence[str], answer: object) -> tuple[Any, ...] | None:
     try:
         return decode(kinds, bytes.fromhex(str(answer).removeprefix("0x")))
-    except (DecodingError, ValueError, OverflowError) as error:
-        raise StrangeAnswer(rpc_url, f"the result of a call can't be decoded: {error}") from error
+    except (DecodingError, ValueError, OverflowError):
+        return None

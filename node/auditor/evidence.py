@@ -73,7 +73,7 @@ def export(
 ) -> tuple[int, list[Missing]]:
     """Write what can be had as one CAR file; its size, and what it lacks.
 
-    progress: called after each artefact with how many were tried, of how many.
+    progress: called with how many of the steps are done: to fetch each artefact, then to write each that was had.
     Holds:    `target` is whole or untouched; what was fetched stays in the cache, so another try goes on.
     Raises:   ContentUnreachable.
     """
@@ -94,5 +94,5 @@ def export(
                 had.append((artefact.digest, got))
             else:
                 missing.append(Missing(artefact.what, to_cid(artefact.digest), str(got)))
-            progress(done, len(artefacts))
-    return write_car(target, had), missing
+            progress(done, 2 * len(artefacts))
+    return write_car(target, had, lambda done: progress(len(artefacts) + done, len(artefacts) + len(had))), missing

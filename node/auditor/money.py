@@ -7,13 +7,14 @@ bounties must hold together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from incentives.payouts import split_round
 from incentives.settlement import Settlement, open_settlement, settle_next
 from ledger.chain import Block
 from ledger.erc20 import Token
+from ledger.errors import WrongChain
 from ledger.history import BountyHistory, accepted
 from ledger.market import Market
 from ledger.records import Address, BountyId, Event, Money, Posted, Wei
@@ -79,7 +80,7 @@ def check_money(market: Market, history: BountyHistory, replayed: Replay, block:
     purses = {**replayed.purses, block.number: list(replayed.purses.values())[-1]}
     held = {**replayed.held, block.number: list(replayed.held.values())[-1]}
     on_chain = market.money_at(history.bounty, sorted(purses))
-    balances = Token(market.chain, history.posted.terms.token).balances_at(market.address, sorted(held))
+    balances = _balances(market, history.posted.terms.token, sorted(held))
     books = Books(
         figures=replayed.settlement.figures(),
         changed=len(purses.keys() | held.keys()),
@@ -95,6 +96,14 @@ def check_money(market: Market, history: BountyHistory, replayed: Replay, block:
         *claim_differences(history, replayed.settlement),
     )
     return MoneyFindings(books, differences, tuple(_unchecked(books, purses, on_chain, held, balances)))
+
+
+def _balances(market: Market, token: Address, blocks: Sequence[int]) -> dict[int, Wei]:
+    """What the token says that the market holds; nothing if there is no such contract any more."""
+    try:
+        return Token(market.chain, token).balances_at(market.address, blocks)
+    except WrongChain:
+        return {}
 
 
 def purse_differences(expected: Mapping[int, Money], on_chain: Mapping[int, Money]) -> list[Difference]:

@@ -46,7 +46,7 @@ def export_command(
     history = build_history(ledgers.market.events(number))
     with opened_artefacts(ledgers, number, None) as files:
         artefacts = artefacts_of(history, files.manifest(history.posted.terms))
-        with bar("fetching files") as advance:
+        with bar("fetching and writing files") as advance:
             size, missing = export(files, artefacts, target, advance)
     there = len(artefacts) - len(missing)
     if as_json:
