@@ -13,6 +13,7 @@ import {EvaluationTest} from "./support/EvaluationTest.sol";
 import {Mintable} from "./support/Mintable.sol";
 
 /// @notice I17 to I22 of contracts/README.md. I20 is checked by the handler at every action.
+/// forge-config: ci.invariant.runs = 4000
 contract EvaluationInvariantsTest is EvaluationTest {
     EvaluationHandler private _handler;
 
