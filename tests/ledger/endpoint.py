@@ -94,7 +94,6 @@ class Endpoint:
             wbufsize = -1
 
             def do_POST(self) -> None:
-                owner.before()
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 status, body = owner.answer(request)
                 self.send_response(status)
@@ -121,6 +120,7 @@ class Endpoint:
         return 200, json.dumps([self._one(one) for one in reversed(request)]).encode()
 
     def _one(self, request: Answer) -> Answer:
+        self.before()
         method, params = request["method"], request.get("params") or []
         self.asked.append(method)
         head = {"jsonrpc": "2.0", "id": request["id"]}

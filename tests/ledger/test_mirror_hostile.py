@@ -259,7 +259,7 @@ def test_events__when_a_log_is_garbage__then_undecodable_but_the_rest_can_be_rea
 def test_sync__when_the_chain_is_reorganised_between_any_two_requests__then_never_a_mixture(
     endpoint: Endpoint, chain: Chain, tmp_path: Path
 ) -> None:
-    for at in range(1, 14):
+    for at in range(1, 31):
         endpoint.chain = ChainOfOurs(at)
         endpoint.chain.grow(20)
         mirror = opened(tmp_path, f"mirror-{at}")
@@ -280,6 +280,36 @@ def test_sync__when_the_chain_is_reorganised_between_any_two_requests__then_neve
         mirror.sync(chain)
         assert dump(mirror) == fresh_dump(chain, tmp_path), at
         mirror.close()
+
+
+@pytest.mark.integration
+def test_sync__when_another_process_follows_a_new_chain_meanwhile__then_never_a_mixture(
+    endpoint: Endpoint, chain: Chain, tmp_path: Path
+) -> None:
+    for at in range(1, 10):
+        endpoint.chain = ChainOfOurs(at)
+        endpoint.chain.grow(20)
+        mirror, other = opened(tmp_path, f"mirror-{at}"), opened(tmp_path, f"mirror-{at}")
+        mirror.sync(chain)
+        endpoint.chain.grow(3)
+        requests = 0
+
+        def overtake(asked: str, params: list[Any], result: Any, at: int = at, other: Mirror = other) -> Any:
+            nonlocal requests
+            requests += 1
+            if requests == at:
+                endpoint.chain.cut(6)
+                endpoint.chain.grow(6)
+                other.sync(chain)
+            return result
+
+        endpoint.meddle = overtake
+        mirror.sync(chain)
+        endpoint.meddle = lambda asked, params, result: result
+        assert requests >= at
+        assert dump(mirror) == fresh_dump(chain, tmp_path), at
+        mirror.close()
+        other.close()
 
 
 @pytest.mark.integration
