@@ -41,6 +41,15 @@ class EvaluationSeen(Notice):
 
 
 @dataclass(frozen=True)
+class MirrorSynced(Notice):
+    """The mirror was brought up to date. block: its last; removed: blocks that a reorganisation took out."""
+
+    block: int
+    logs: int
+    removed: int
+
+
+@dataclass(frozen=True)
 class BountyLeft(Notice):
     """A bounty is not followed any more."""
 

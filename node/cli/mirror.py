@@ -10,13 +10,16 @@ from typing import Annotated
 import typer
 
 from ledger.mirror import Mirror, SyncResult
+from ledger.notices import Observer
 from node.cli.arguments import Json
 from node.cli.auditing import bar
 from node.cli.output import console, moment, pairs, print_json
 from node.cli.running import run_daemon
+from node.cli.telemetry import MetricsPort, open_telemetry
 from node.connections import Ledgers, open_ledgers
 from node.loop import Finish
 from node.mirrors import confirmations, open_mirror, sync_mirror
+from node.notices import MirrorSynced
 from node.settings import Settings
 
 
@@ -29,6 +32,7 @@ def mirror(
             "--confirmations", min=0, help="Blocks above the last one that is mirrored (default: 12; 0 on a devnet)."
         ),
     ] = None,
+    metrics_port: MetricsPort = None,
     as_json: Json = False,
 ) -> None:
     """Copy every log of the market and its judges into an SQLite file in the home, and bring it up to date.
@@ -42,23 +46,27 @@ def mirror(
     if confirm is not None:
         chain = settings.chain.model_copy(update={"confirmations": confirm})
         settings = settings.model_copy(update={"chain": chain})
-    ledgers = open_ledgers(settings)
+    telemetry = open_telemetry(context, "mirror", metrics_port, curves="off")
+    ledgers = open_ledgers(settings, telemetry.tell)
     with closing(open_mirror(settings, ledgers)) as opened:
         with bar("mirroring blocks") as advance:
             result = sync_mirror(settings, ledgers, opened, lambda block, target, logs: advance(block, target))
         _tell(opened, result, confirmations(settings, ledgers), as_json)
         if follow:
-            run_daemon(_Following(settings, ledgers, opened, as_json), settings.chain.poll_seconds)
+            following = _Following(settings, ledgers, opened, as_json, telemetry.tell)
+            run_daemon(following, settings.chain.poll_seconds, telemetry.tell)
 
 
 class _Following:
     """Brings the mirror up to date at every turn of the loop, which tries again when the endpoint is away."""
 
-    def __init__(self, settings: Settings, ledgers: Ledgers, opened: Mirror, as_json: bool) -> None:
+    def __init__(self, settings: Settings, ledgers: Ledgers, opened: Mirror, as_json: bool, tell: Observer) -> None:
         self._settings, self._ledgers, self._mirror, self._as_json = settings, ledgers, opened, as_json
+        self._tell = tell
 
     def observe(self) -> SyncResult:
         result = sync_mirror(self._settings, self._ledgers, self._mirror)
+        self._tell(MirrorSynced(result.last, result.logs, result.removed))
         if result.logs or result.removed:
             _tell_step(result, self._as_json)
         return result

@@ -70,6 +70,7 @@ class Metrics:
             daemons.BountySeen: self._bounty_seen,
             daemons.BountyLeft: self._bounty_left,
             daemons.EvaluationSeen: self._evaluation_seen,
+            daemons.MirrorSynced: self._mirror_synced,
             daemons.BalanceSeen: lambda one: self._balance.labels(one.asset).set(one.amount),
             daemons.Looked: self._looked,
             daemons.Acted: lambda one: self._actions.labels(one.action).observe(one.seconds),
@@ -115,6 +116,9 @@ class Metrics:
         self._looks = self._histogram("loop_observe_seconds", "Time to observe and decide.", _FAST)
         self._actions = self._histogram("action_seconds", "Time of an effect, waiting included.", _SLOW, "action")
         self._stumbles = self._counter("loop_errors", "Errors after which the loop went on, by class.", "error")
+        self._mirror_block = self._gauge("mirror_block", "The last block that is mirrored.")
+        self._mirror_logs = self._counter("mirror_logs", "Logs that were mirrored.")
+        self._mirror_removed = self._counter("mirror_blocks_removed", "Mirrored blocks that a reorganisation took out.")
         self._balance = self._gauge("balance_wei", "What the account holds: ether, token.", "asset")
 
     def _make_door_metrics(self) -> None:
@@ -164,6 +168,11 @@ class Metrics:
         self._evaluation_reports.labels(number).set(clock.reports)
         for phase in _EVALUATION_PHASES:
             self._evaluation_phase.labels(number, phase.name.lower()).set(phase == clock.phase)
+
+    def _mirror_synced(self, one: daemons.MirrorSynced) -> None:
+        self._mirror_block.set(one.block)
+        self._mirror_logs.inc(one.logs)
+        self._mirror_removed.inc(one.removed)
 
     def _bounty_left(self, one: daemons.BountyLeft) -> None:
         """Drop its series: a node that follows a whole market for years must not grow with it."""

@@ -33,6 +33,7 @@ from node.notices import (
     Looked,
     MergeChecked,
     MergeMade,
+    MirrorSynced,
     RewardTaken,
     StateScored,
     Stumbled,
@@ -104,6 +105,12 @@ def test_metrics__when_an_evaluation_is_seen__then_its_phase_and_reports_show() 
     assert value("evaluation_phase", evaluation="3", phase="commit") == 0
     assert value("evaluation_phase_remaining_seconds", evaluation="3") == 6
     assert (value("evaluation_commits", evaluation="3"), value("evaluation_reports", evaluation="3")) == (4, 3)
+
+
+def test_metrics__when_the_mirror_follows__then_block_and_logs_show() -> None:
+    value = after(MirrorSynced(90, logs=7, removed=0), MirrorSynced(89, logs=2, removed=3))
+    assert value("mirror_block") == 89
+    assert (value("mirror_logs_total"), value("mirror_blocks_removed_total")) == (9, 3)
 
 
 def test_metrics__when_a_bounty_is_left__then_nothing_of_it_stays() -> None:
