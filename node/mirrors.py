@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ledger.devnet import CHAIN_ID
 from ledger.mirror import Mirror, Progress, SyncResult
-from node.connections import Ledgers
+from node.connections import Ledgers, checked_address
 from node.settings import Settings
 
 CONFIRMATIONS = 12
@@ -18,11 +18,15 @@ def mirror_path(settings: Settings, ledgers: Ledgers) -> Path:
 
 
 def open_mirror(settings: Settings, ledgers: Ledgers, *, read_only: bool = False) -> Mirror:
-    """Open the mirror of the settings' market and its judges; nothing is read from the chain's logs yet.
+    """Open the mirror of the settings' market, its judges and their market for evaluations, if they name one.
+
+    Nothing is read from the chain's logs yet.
 
     Raises: WrongMirror, DamagedMirror; NoMirror if `read_only` and it was never made.
     """
     contracts = [ledgers.market.address, *ledgers.market.judges()]
+    if settings.chain.evaluations:
+        contracts.append(checked_address(settings.chain.evaluations, "chain.evaluations (FEDBOUNTY_EVALUATIONS)"))
     return Mirror.open(mirror_path(settings, ledgers), ledgers.chain.chain_id, contracts, read_only=read_only)
 
 

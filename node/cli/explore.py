@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from node.cli.output import console
+from ledger.content import ContentStore
+from ledger.errors import ContentError
+from node.cli.output import console, errors, text
 from node.cli.running import stop_signals
 from node.connections import open_files, open_ledgers, open_store
 from node.explorer.server import serving
@@ -29,10 +31,19 @@ def explore(
     """
     settings: Settings = context.obj
     ledgers = open_ledgers(settings)
-    files = open_files(settings, open_store(settings))
+    files = open_files(settings, _store(settings))
     with stop_signals() as stop, serving(ledgers, files, port) as address:
         console.print(f"The explorer is at {address} and ends with Ctrl-C.", soft_wrap=True)
         if open_browser:
             webbrowser.open(address)
         stop.wait()
     console.print("The explorer has ended.")
+
+
+def _store(settings: Settings) -> ContentStore:
+    """The store of the settings, also while its endpoint is away: pages then say what can't be had."""
+    try:
+        return open_store(settings)
+    except ContentError as error:
+        errors.print(text(error))
+        return ContentStore(settings.ipfs.api)

@@ -13,7 +13,7 @@ from node.explorer.happenings import Happening, happening, involves
 from node.explorer.overview import Stage, stage_of
 from node.explorer.round_page import UpdateLine, round_page
 
-MOST_HAPPENINGS = 60
+MOST_HAPPENINGS = 40
 
 
 @dataclass(frozen=True)

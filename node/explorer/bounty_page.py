@@ -19,7 +19,7 @@ from node.explorer.overview import Stage, stage_of
 from node.explorer.reports import Report
 from node.explorer.shelf import Missing
 
-MOST_HAPPENINGS = 40
+MOST_HAPPENINGS = 20
 
 _PHASES = {
     Phase.JOINING: ("joining", "Providers may join; round 1 opens when the quorum is there and the bond is deposited."),
@@ -37,6 +37,7 @@ _ORDER = (Phase.JOINING, Phase.COMMIT, Phase.REVEAL, Phase.MERGE, Phase.OPEN_MER
 class PhaseClock:
     """Where the bounty stands by the chain's own clock at one block.
 
+    round: 0 where there is none.
     left:  seconds until time ends the phase; None where it does not.
     steps: the phases in order, each with whether it is `past`, `now` or `next`.
     """
@@ -46,9 +47,7 @@ class PhaseClock:
     round: int
     ends_at: int
     left: int | None
-    members: int
-    commits: int
-    reveals: int
+    counts: str
     steps: tuple[tuple[str, str], ...]
 
 
@@ -125,6 +124,9 @@ def phase_clock(clock: Clock, now: Timestamp) -> PhaseClock:
         for index, phase in enumerate(_ORDER)
         if phase != Phase.OPEN_MERGE or clock.phase == Phase.OPEN_MERGE
     ]
+    counts = f"{clock.members} providers are members"
+    if clock.round:
+        counts += f"; in this round {clock.commits} committed and {clock.reveals} revealed"
     left = max(clock.ends_at - now, 0) if clock.ends_at else None
     return PhaseClock(
         name,
@@ -132,9 +134,7 @@ def phase_clock(clock: Clock, now: Timestamp) -> PhaseClock:
         clock.round,
         clock.ends_at,
         left,
-        clock.members,
-        clock.commits,
-        clock.reveals,
+        counts,
         tuple(steps),
     )
 
@@ -192,7 +192,7 @@ def _metric_names(rounds: Sequence[RoundLine], first: str) -> tuple[str, ...]:
 
 def _rejected(history: BountyHistory, reports: Mapping[int, Report | Missing]) -> list[RejectedLine]:
     lines = []
-    for one in history.merged_rounds:
+    for one in reversed(history.merged_rounds):
         report = reports.get(one.number)
         details = report.details if isinstance(report, Report) else {}
         for reveal, reason in rejections(one.merged, one.reveals) if one.merged else ():

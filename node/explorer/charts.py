@@ -9,6 +9,8 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 640, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 16, 12, 28
 _MOST_ROUND_LABELS = 10
+_GREATEST = 1e9
+_FLAT = 1e-9
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -40,7 +42,7 @@ class LineChart:
 
 def line_chart(points: Sequence[tuple[int, float | None]]) -> LineChart | None:
     """Draw values by round; None where there is no value at all."""
-    values = [value for _, value in points if value is not None and math.isfinite(value)]
+    values = [value for _, value in points if value is not None and _can_be_drawn(value)]
     if not values:
         return None
     low, high, step = _scale(min(values), max(values))
@@ -56,7 +58,7 @@ def line_chart(points: Sequence[tuple[int, float | None]]) -> LineChart | None:
     segments: list[list[str]] = [[]]
     dots = []
     for number, value in points:
-        if value is None or not math.isfinite(value):
+        if value is None or not _can_be_drawn(value):
             segments.append([])
             continue
         segments[-1].append(f"{x(number)},{y(value)}")
@@ -71,9 +73,15 @@ def line_chart(points: Sequence[tuple[int, float | None]]) -> LineChart | None:
     )
 
 
+def _can_be_drawn(value: float) -> bool:
+    return math.isfinite(value) and abs(value) <= _GREATEST
+
+
 def _scale(low: float, high: float) -> tuple[float, float, float]:
     """A round step, and the ends of the axis on multiples of it."""
-    span = high - low or abs(high) or 1.0
+    span = high - low
+    if span <= _FLAT * max(abs(low), abs(high), 1.0):
+        span = max(abs(high), 1.0)
     power = 10.0 ** math.floor(math.log10(span / 4))
     step = next(one * power for one in _STEPS if one * power >= span / 4 * 0.999)
     bottom, top = math.floor(low / step) * step, math.ceil(high / step) * step

@@ -14,19 +14,23 @@ MOST_CHARACTERS = 300
 """Of a stranger's text, on a page."""
 
 _DECIMALS = 18
+_MOST_MARKS = 2
 _SHOWN_DECIMALS = 4
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def visible(text: object, length: int = MOST_CHARACTERS) -> str:
-    """Text of unknown origin in one line: what can't be seen is named, as in `‹U+202E›`; cut at `length` characters."""
+    """Text of unknown origin in one line: what can't be seen is named, as in `‹U+202E›`.
+
+    length: of what is shown before an ellipsis. Marks that pile up on one letter are named from the third on.
+    """
     whole = str(text)
-    seen = "".join(character if _is_plain(character) else f"‹U+{ord(character):04X}›" for character in whole[:length])
-    return seen + ("…" if len(whole) > length else "")
-
-
-def _is_plain(character: str) -> bool:
-    return character.isprintable() and not unicodedata.combining(character)
+    seen, marks = [], 0
+    for character in whole[:length]:
+        marks = marks + 1 if unicodedata.category(character).startswith("M") else 0
+        plain = character.isprintable() and marks <= _MOST_MARKS
+        seen.append(character if plain else f"‹U+{ord(character):04X}›")
+    return "".join(seen) + ("…" if len(whole) > length else "")
 
 
 def short(value: str) -> str:
@@ -51,12 +55,17 @@ def exact(amount: int) -> str:
 
 
 def tokens(amount: int) -> str:
-    """An amount in whole tokens with a few decimals, rounded down; a trace that rounds to nothing is `< 0.0001`."""
+    """An amount in whole tokens with four decimals, rounded down; a trace that rounds to nothing is `< 0.0001`."""
     step = 10 ** (_DECIMALS - _SHOWN_DECIMALS)
     if 0 < amount < step:
         return "< 0.0001"
     whole, _, part = exact(amount - amount % step).partition(".")
-    return f"{whole}.{part:0<2}"
+    return f"{whole}.{part:0<{_SHOWN_DECIMALS}}"
+
+
+def brief(amount: int) -> str:
+    """The same without zeros at the end, for figures that stand alone."""
+    return tokens(amount).rstrip("0").rstrip(".")
 
 
 def moment(timestamp: int) -> str:

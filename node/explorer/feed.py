@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable
 
@@ -30,7 +31,7 @@ class Feed:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, daemon=True, name="feed")
-        self.version = 0
+        self.version = secrets.randbelow(2**31)  # so that a page tells another process from this one
         self.head: Block | None = mirror.head()
         self.trouble = ""
         self.on_events: Callable[[], None] = lambda: None

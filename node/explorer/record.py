@@ -7,6 +7,9 @@ from threading import BoundedSemaphore
 
 from ledger.chain import Block
 from ledger.errors import BadInput, ChainError, ContentError, FedbountyError
+from ledger.evaluation_history import EvaluationHistory, build_evaluation
+from ledger.evaluation_records import EvaluationEvent
+from ledger.evaluations import EvaluationMarket
 from ledger.history import BountyHistory, build_history
 from ledger.market import Market
 from ledger.mirror import GasUse, Mirror, MirroredTransaction, SearchHit
@@ -44,8 +47,18 @@ class LiveClock:
 class Record:
     """Reads of one market. Safe to use from several threads."""
 
-    def __init__(self, market: Market, mirror: Mirror, files: BountyFiles, shelf: Shelf) -> None:
+    def __init__(
+        self,
+        market: Market,
+        mirror: Mirror,
+        files: BountyFiles,
+        shelf: Shelf,
+        evaluations: EvaluationMarket | None = None,
+    ) -> None:
+        """evaluations: the market for them, if the settings name one; the mirror then follows it too."""
         self.market, self.mirror, self.shelf = market, mirror, shelf
+        self._evaluation_market = evaluations
+        self._evaluations: dict[int, EvaluationHistory] | None = None
         self._files = files
         self._histories: dict[BountyId, BountyHistory] = {}
         self._checks = BoundedSemaphore(MOST_CHECKS)
@@ -53,6 +66,7 @@ class Record:
     def forget(self) -> None:
         """The mirror has changed: read histories anew."""
         self._histories = {}
+        self._evaluations = None
 
     @property
     def now(self) -> Timestamp:
@@ -104,6 +118,28 @@ class Record:
             return LiveClock(self.market.clock(bounty, at=block), block)
         except (ChainError, BadInput):
             return None
+
+    def evaluations(self) -> dict[int, EvaluationHistory]:
+        """All evaluations by number; none where no market for them is set.
+
+        Raises: BrokenEvaluation.
+        """
+        market, known = self._evaluation_market, self._evaluations
+        if known is None:
+            by_number: dict[int, list[EvaluationEvent]] = {}
+            for log in self.mirror.logs(market.address) if market else ():
+                event = market.decoder.decode(log) if market else None
+                if event is not None:
+                    by_number.setdefault(event.evaluation, []).append(event)
+            known = self._evaluations = {number: build_evaluation(events) for number, events in by_number.items()}
+        return known
+
+    def evaluation(self, number: int) -> tuple[EvaluationHistory, EvaluationMarket]:
+        """Raises: NotFound."""
+        history = self.evaluations().get(number)
+        if history is None or self._evaluation_market is None:
+            raise NotFound(f"There is no evaluation {str(number)[:24]} in this market.")
+        return history, self._evaluation_market
 
     def gas(self, bounty: BountyId) -> list[GasUse]:
         return self.mirror.gas_by_bounty(bounty)

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 
 from ledger.cid import to_cid
 from node.explorer import display
+from node.explorer.evaluation_page import rounded
 from node.explorer.happenings import label_of
 
 HERE = Path(__file__).parent
@@ -26,6 +27,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
+        "brief": display.brief,
         "cid": to_cid,
         "duration": display.duration,
         "ether": display.ether,
@@ -37,6 +39,7 @@ def environment() -> Environment:
         "moment": display.moment,
         "norm": display.norm,
         "number": display.number,
+        "rounded": rounded,
         "short": display.short,
         "tokens": display.tokens,
         "visible": display.visible,

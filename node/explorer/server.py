@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager
 import uvicorn
 
 from ledger.errors import BadInput
+from ledger.evaluations import EvaluationMarket
+from ledger.records import Address
 from node.bounty_files import BountyFiles
 from node.connections import Ledgers
 from node.explorer.feed import Feed
@@ -38,7 +40,9 @@ def serving(ledgers: Ledgers, files: BountyFiles, port: int) -> Iterator[str]:
     settings = ledgers.settings
     with closing(_listener(port)) as listener, closing(open_mirror(settings, ledgers)) as mirror:
         feed = Feed(mirror, lambda: sync_mirror(settings, ledgers, mirror), settings.chain.poll_seconds)
-        record = Record(ledgers.market, mirror, files, Shelf(files, feed.changed))
+        named = settings.chain.evaluations
+        evaluations = EvaluationMarket(ledgers.chain, Address(named)) if named else None
+        record = Record(ledgers.market, mirror, files, Shelf(files, feed.changed), evaluations)
         feed.on_events = record.forget
         app = Site(record, feed, "fedbounty audit").application()
         server = uvicorn.Server(

@@ -98,9 +98,18 @@
 
   const sources = new Map();
 
+  let stream = null;
+
+  // A page that nobody looks at gives its connection back: a browser has few for one server.
+  function listenWhileSeen() {
+    if (document.hidden) stream?.close();
+    else listen();
+  }
+
   function listen() {
     const state = document.querySelector("[data-live-state]");
-    const stream = new EventSource("/events");
+    stream?.close();
+    stream = new EventSource(`/events?since=${document.body.dataset.version}`);
     stream.addEventListener("open", () => {
       document.body.classList.add("is-live");
       state.textContent = "Following live.";
@@ -108,17 +117,20 @@
     stream.addEventListener("error", () => {
       document.body.classList.remove("is-live");
       state.textContent = "Not connected; trying again.";
-      if (stream.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+      if (stream.readyState === EventSource.CLOSED) setTimeout(listenWhileSeen, RETRY_MS);
     });
-    stream.addEventListener("change", refresh);
+    stream.addEventListener("change", (event) => {
+      document.body.dataset.version = event.data;
+      refresh();
+    });
     stream.addEventListener("head", (event) => {
       const head = JSON.parse(event.data);
+      aheadSeconds = Math.max(aheadSeconds, head.timestamp - Date.now() / 1000); // a block is never of the future
       const number = document.querySelector("[data-head]");
       const time = document.querySelector("[data-head-time]");
       number.textContent = String(head.number).replace(/\B(?=(\d{3})+$)/g, "\u202f");
       if (time) time.textContent = `${new Date(head.timestamp * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
     });
-    addEventListener("pagehide", () => stream.close(), { once: true });
   }
 
   // --- the chart: drawn from the table that stands below it ---
@@ -157,6 +169,14 @@
     chart.resizeToFigure = () => chart.setSize({ width: width(), height: 240 });
   }
 
+  function redraw() {
+    const figure = document.querySelector("[data-chart]");
+    if (!chart || !figure) return;
+    chart.root.parentElement.remove();
+    chart.destroy();
+    draw(figure);
+  }
+
   // --- copy buttons ---
 
   async function copy(button) {
@@ -183,10 +203,13 @@
     if (button) copy(button);
   });
   addEventListener("resize", () => chart?.resizeToFigure());
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => location.reload());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
   for (const part of document.querySelectorAll("[data-live]")) sources.set(part.id, part.outerHTML);
   enliven(document);
-  listen();
+  listenWhileSeen();
+  document.addEventListener("visibilitychange", listenWhileSeen);
+  addEventListener("pagehide", () => stream?.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) listenWhileSeen(); });
   setInterval(tick, 1000);
 })();
