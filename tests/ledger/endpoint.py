@@ -76,12 +76,11 @@ class ChainOfOurs:
 
 
 class Endpoint:
-    """A real HTTP server before such a chain. `meddle` may change an answer, `before` is called ahead of a request."""
+    """A real HTTP server before such a chain. `meddle` may change an answer."""
 
     def __init__(self) -> None:
         self.chain = ChainOfOurs()
         self.meddle: Callable[[str, list[Any], Any], Any] = lambda method, params, result: result
-        self.before: Callable[[], None] = lambda: None
         self.max_batch, self.max_range, self.status = FIRST_BATCH, 10**9, 200
         self.raw: bytes | None = None
         self.asked: list[str] = []
@@ -120,7 +119,6 @@ class Endpoint:
         return 200, json.dumps([self._one(one) for one in reversed(request)]).encode()
 
     def _one(self, request: Answer) -> Answer:
-        self.before()
         method, params = request["method"], request.get("params") or []
         self.asked.append(method)
         head = {"jsonrpc": "2.0", "id": request["id"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -164,7 +165,7 @@ def test_sync__when_the_endpoint_lies__then_a_chain_error_and_nothing_is_written
     with pytest.raises(StrangeAnswer, match="logs or receipts"):
         mirror.sync(chain)
     assert dump(mirror) == empty
-    endpoint.meddle = lambda asked, params, result: result
+    endpoint.meddle = leave
     mirror.sync(chain)
     assert dump(mirror) == fresh_dump(chain, tmp_path)
     mirror.close()
@@ -255,61 +256,77 @@ def test_events__when_a_log_is_garbage__then_undecodable_but_the_rest_can_be_rea
 # --- reorganisations in the middle ---
 
 
-@pytest.mark.integration
-def test_sync__when_the_chain_is_reorganised_between_any_two_requests__then_never_a_mixture(
-    endpoint: Endpoint, chain: Chain, tmp_path: Path
-) -> None:
-    for at in range(1, 31):
-        endpoint.chain = ChainOfOurs(at)
-        endpoint.chain.grow(20)
-        mirror = opened(tmp_path, f"mirror-{at}")
-        mirror.sync(chain)
-        endpoint.chain.grow(3)
-        requests = 0
+class Interference:
+    """Mirrors a chain again and again, and lets something happen at each request in turn, after its answer is made."""
 
-        def count(at: int = at) -> None:
-            nonlocal requests
-            requests += 1
-            if requests == at:
-                endpoint.chain.cut(6)
-                endpoint.chain.grow(7)
+    def __init__(self, endpoint: Endpoint, chain: Chain, folder: Path, seed: int) -> None:
+        self.endpoint, self.chain, self.folder, self.seed = endpoint, chain, folder, seed
+        self.requests = self.at = 0
+        self.states: list[str] = []
 
-        endpoint.before = count
-        mirror.sync(chain)
-        endpoint.before = lambda: None
-        mirror.sync(chain)
-        assert dump(mirror) == fresh_dump(chain, tmp_path), at
-        mirror.close()
+    def play(self, happen: Callable[[Mirror], None]) -> int:
+        """After each sync the mirror is that of the chain before or after; returns at how many requests it happened."""
+        for self.at in itertools.count(1):
+            self.endpoint.meddle = leave
+            self.endpoint.chain = ChainOfOurs(self.seed)
+            self.endpoint.chain.grow(8)
+            mirror = opened(self.folder, f"mirror-{self.at}")
+            mirror.sync(self.chain)
+            self.endpoint.chain.grow(2)
+            before, self.requests = fresh_dump(self.chain, self.folder), 0
+            self.endpoint.meddle = self._meddle(lambda mirror=mirror: happen(mirror))
+            mirror.sync(self.chain)
+            self.endpoint.meddle = leave
+            if self.requests < self.at:
+                return self.at - 1
+            after = fresh_dump(self.chain, self.folder)
+            assert dump(mirror) in (before, after), self.at
+            mirror.sync(self.chain)
+            assert dump(mirror) == after, self.at
+            mirror.close()
+        raise AssertionError
 
-
-@pytest.mark.integration
-def test_sync__when_another_process_follows_a_new_chain_meanwhile__then_never_a_mixture(
-    endpoint: Endpoint, chain: Chain, tmp_path: Path
-) -> None:
-    for at in range(1, 10):
-        endpoint.chain = ChainOfOurs(at)
-        endpoint.chain.grow(20)
-        mirror, other = opened(tmp_path, f"mirror-{at}"), opened(tmp_path, f"mirror-{at}")
-        mirror.sync(chain)
-        endpoint.chain.grow(3)
-        requests = 0
-
-        def overtake(asked: str, params: list[Any], result: Any, at: int = at, other: Mirror = other) -> Any:
-            nonlocal requests
-            requests += 1
-            if requests == at:
-                endpoint.chain.cut(6)
-                endpoint.chain.grow(6)
-                other.sync(chain)
+    def _meddle(self, happen: Callable[[], None]) -> Callable[[str, list[Any], Any], Any]:
+        def meddle(asked: str, params: list[Any], result: Any) -> Any:
+            self.requests += 1
+            if self.requests == self.at:
+                happen()
             return result
 
-        endpoint.meddle = overtake
-        mirror.sync(chain)
-        endpoint.meddle = lambda asked, params, result: result
-        assert requests >= at
-        assert dump(mirror) == fresh_dump(chain, tmp_path), at
-        mirror.close()
+        return meddle
+
+    def reorganise(self) -> None:
+        self.endpoint.chain.cut(4)
+        self.endpoint.chain.grow(4)
+
+
+def leave(asked: str, params: list[Any], result: Any) -> Any:
+    return result
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("seed", [1, 2])
+def test_sync__when_the_chain_is_reorganised_between_any_two_requests__then_never_a_mixture(
+    seed: int, endpoint: Endpoint, chain: Chain, tmp_path: Path
+) -> None:
+    interference = Interference(endpoint, chain, tmp_path, seed)
+    assert interference.play(lambda mirror: interference.reorganise()) >= 8
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("seed", [1, 2])
+def test_sync__when_another_process_follows_a_new_chain_meanwhile__then_never_a_mixture(
+    seed: int, endpoint: Endpoint, chain: Chain, tmp_path: Path
+) -> None:
+    interference = Interference(endpoint, chain, tmp_path, seed)
+
+    def overtake(mirror: Mirror) -> None:
+        interference.reorganise()
+        other = Mirror.open(mirror.path, 31337, [MARKET])
+        other.sync(chain)
         other.close()
+
+    assert interference.play(overtake) >= 8
 
 
 @pytest.mark.integration
@@ -342,7 +359,7 @@ def test_sync__for_random_growth_cuts_and_failures__then_always_as_new(
                 endpoint.chain.grow(60)
                 with pytest.raises(ChainError):
                     mirror.sync(chain, first_range=5)
-                endpoint.meddle = lambda asked, params, result: result
+                endpoint.meddle = leave
             case "sync":
                 depth = random.choice([0, 0, 2, 5])
                 mirror.sync(chain, confirmations=depth, first_range=random.choice([1, 3, 1000]))
