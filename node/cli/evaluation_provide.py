@@ -23,7 +23,6 @@ from node.evaluator.measuring import Measuring, MeasuringSetup
 from node.manifest import describe
 from node.settings import Settings
 
-
 SHOWN_OF_MODEL = ("name", "description", "task", "parameters", "programs", "input", "labels", "examples")
 """What of a manifest matters to whoever only measures the model."""
 
