@@ -75,7 +75,7 @@ abstract contract Cases is IFraudProofs {
 
     function _acceptedOf(uint256 rejected, uint16 reveals) internal pure returns (uint256[] memory accepted) {
         accepted = new uint256[](MergeLib.acceptedCount(rejected, reveals));
-        uint256 count;
+        uint256 count = 0;
         for (uint256 index = 0; index < reveals; ++index) {
             if (rejected >> index & 1 == 0) accepted[count++] = index;
         }
@@ -233,8 +233,8 @@ abstract contract Cases is IFraudProofs {
     }
 
     function _hasLeaf(Disputed calldata disputed, address account) internal view returns (bool) {
-        (, uint16 seat) = market.seatOf(disputed.bounty, account);
-        return seat < disputed.record.payoutLeaves;
+        (bool joined, uint16 seat) = market.seatOf(disputed.bounty, account);
+        return joined && seat < disputed.record.payoutLeaves;
     }
 
     /// @dev What the account had before this merge.

@@ -153,7 +153,7 @@ contract FraudProofs is Cases {
     {
         Case memory present = _open(disputed);
         _requirePayouts(present.merged.payoutRoot, payout.seat, payout.account, payout.cumulative, payout.siblings);
-        uint96 follows;
+        uint96 follows = 0;
         if (_isPayoutPlace(disputed, payout)) {
             follows = _previousPayout(present, disputed, payout) + _earned(present, updateRoots, payout.account);
             require(payout.cumulative != follows, NoFault());
@@ -169,7 +169,7 @@ contract FraudProofs is Cases {
         Case memory present = _open(disputed);
         RevealWord[] memory shown = _acceptedReveals(present, updateRoots);
         (uint256 share, uint256 total) = (_share(present), _totalWeight(shown));
-        uint256 follows;
+        uint256 follows = 0;
         // no leaf is ever taken away: its member would start at 0 again
         bool isComplete = present.merged.previous == 0 || disputed.previous.payoutLeaves <= disputed.record.payoutLeaves;
         for (uint256 k = 0; k < shown.length; ++k) {

@@ -71,7 +71,9 @@ library OpeningLib {
     /// @notice Whether something stands beside the leaf at `index` where a tree of so many leaves must be empty.
     function hasStray(bytes calldata siblings, uint256 index, uint256 leaves) internal pure returns (bool) {
         for (uint256 level = 0; level < siblings.length / 32; ++level) {
-            bool isEmpty = ((index >> level) ^ 1) << level >= leaves;
+            uint256 place = index >> level;
+            uint256 beside = place % 2 == 0 ? place + 1 : place - 1;
+            bool isEmpty = beside << level >= leaves;
             if (isEmpty && bytes32(siblings[32 * level:32 * (level + 1)]) != 0) return true;
         }
         return false;
