@@ -41,6 +41,8 @@ from tests.integration.world import CLASSES, COLUMNS, write_data
 
 TOKEN = 10**18
 WINDOW = 3600
+REPORT = b"{}"
+"""Of every merge."""
 SALT = bytes(32)
 """Nobody is there to look at a commitment too early."""
 
@@ -153,6 +155,7 @@ class _Stage:
             reward_rule=RewardRule.EQUAL,
             max_weight=1,
         )
+        shelf.add(REPORT)
         terms = terms_for(offer, manifest, publish_package(shelf, package, manifest))  # type: ignore[arg-type]
         self._token.ensure_allowance(self._owner, self.market.address, Wei(terms.pot + terms.bond))
         bounty = self._merger.post(terms)
@@ -178,7 +181,7 @@ class _Stage:
         claim = MergeClaim(
             state_root=state_root,
             state_cid=state_cid,
-            report_cid=digest_of(b"{}"),
+            report_cid=digest_of(REPORT),
             payout_root=payout_root(payout_tree(payouts)),
             paid=paid,
             payout_leaves=len(leaf_members(history, number)),
