@@ -60,6 +60,7 @@ def serving(ledgers: Ledgers, files: BountyFiles, port: int) -> Iterator[str]:
         try:
             yield f"http://{LOOPBACK}:{listener.getsockname()[1]}/"
         finally:
+            feed.stop()  # first, so that open streams end by themselves
             server.should_exit = True
             thread.join()
 
