@@ -14,7 +14,7 @@ from ledger.records import Address
 from node.cli.arguments import Json, Yes
 from node.cli.keys import ask_password
 from node.cli.lazy import lazy_group
-from node.cli.output import confirm, console, grid, moment, pairs, print_json, tokens
+from node.cli.output import confirm, console, grid, moment, pairs, print_json, text, tokens
 from node.connections import Evaluations, open_evaluation_account, open_evaluations
 
 EvaluationArgument = Annotated[
@@ -91,8 +91,7 @@ def show(context: typer.Context, evaluation: EvaluationArgument, as_json: Json =
     else:
         _show(history, clock)
         _show_distribution(history)
-        checked = f"{len(history.reports)} commitments and all payments were recomputed"
-        console.print(f"[green]{checked}: as they must be.[/green]" if not problems else f"[red]{problems}[/red]")
+        _show_checks(history, problems)
     if problems:
         raise typer.Exit(code=1)
 
@@ -247,6 +246,14 @@ def _show_distribution(history: EvaluationHistory) -> None:
     console.print(f"[yellow]{SELF_REPORTED}[/yellow]")
     if history.terms.is_open:
         console.print("[yellow]Everyone could report: one person may stand behind many of these numbers.[/yellow]")
+
+
+def _show_checks(history: EvaluationHistory, problems: list[str]) -> None:
+    if not problems:
+        opened = f"{len(history.reports)} opened commitments"
+        console.print(f"[green]{opened} and all payments were recomputed: they are as they must be.[/green]")
+    for problem in problems:
+        console.print(f"[red]{text(problem)}.[/red]")
 
 
 def _problems(evaluations: Evaluations, history: EvaluationHistory) -> list[str]:
