@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from statistics import median
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.evaluation_history import BrokenEvaluation, build_evaluation, distribution, histogram
+from ledger.evaluation_history import BrokenEvaluation, build_evaluation, distribution, histogram, opens
 from ledger.evaluation_records import (
     EvaluationCancelled,
     EvaluationEvent,
@@ -103,3 +104,14 @@ def test_distribution__without_reports__then_there_is_none() -> None:
     assert distribution(history) is None
     assert histogram(history) == []
     assert not history.has_quorum
+
+
+def test_opens__of_a_report__then_only_value_salt_account_and_chain_that_were_committed_to() -> None:
+    history = build_evaluation(make.life([5, 6]))
+    first, second = history.reports.values()
+    assert opens(history, first, make.CHAIN_ID, make.MARKET)
+    assert not opens(history, replace(first, value=second.value), make.CHAIN_ID, make.MARKET)
+    assert not opens(history, replace(first, salt=bytes(32)), make.CHAIN_ID, make.MARKET)
+    assert not opens(history, replace(first, account=second.account), make.CHAIN_ID, make.MARKET)
+    assert not opens(history, first, make.CHAIN_ID + 1, make.MARKET)
+    assert not opens(history, first, make.CHAIN_ID, make.OWNER)
