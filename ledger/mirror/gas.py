@@ -3,31 +3,70 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from functools import cache
 
-from ledger.abi_reading import checksummed
-from ledger.decoding import EventDecoder
+from ledger.abi_reading import WORD, checksummed
+from ledger.artifacts import artifact
+from ledger.decoding import event_topic
 from ledger.mirror.records import GasUse
 from ledger.records import Address, BountyId
 
 CONSEQUENCES = {"RoundOpened", "Lapsed", "Ended", "BondForfeited"}
 """What time decided and some transaction wrote down on its way, or what follows from what it did."""
 
+_OF_MARKET = (
+    "SELECT logs.tx, topics, sender, gas_used, gas_price FROM logs JOIN transactions AS t ON t.id = logs.tx"
+    " WHERE contract = 1 AND subject = ? ORDER BY logs.id"
+)
+_OTHERS = "SELECT id FROM logs WHERE contract IN (SELECT id FROM contracts WHERE id > 1)"
+_DEMANDED = "FROM logs WHERE contract > 1 AND substr(topics, 65, 32) = :bounty"
+_OF_JUDGES = (  # noqa: S608 - of our own words alone
+    "SELECT logs.tx, topics, sender, gas_used, gas_price FROM logs JOIN transactions AS t ON t.id = logs.tx"
+    f" WHERE logs.id IN ({_OTHERS} AND subject = :bounty UNION SELECT id {_DEMANDED}"
+    f" UNION {_OTHERS} AND subject IN (SELECT subject {_DEMANDED})) ORDER BY logs.id"
+)
+"""More than is of the bounty, since numbers of other things may be the same."""
 
-def gas_by_kind(database: sqlite3.Connection, decoder: EventDecoder, bounty: BountyId) -> list[GasUse]:
-    """A transaction is for the last thing that it did itself. One that is about several bounties counts for each."""
-    rows = database.execute(
-        "SELECT logs.tx, substr(topics, 1, 32), sender, gas_used, gas_price FROM logs JOIN transactions AS t"
-        " ON t.id = logs.tx WHERE contract = 1 AND subject = ? ORDER BY logs.id",
-        (bounty.to_bytes(32, "big"),),
-    ).fetchall()
+
+def gas_by_kind(database: sqlite3.Connection, bounty: BountyId) -> list[GasUse]:
+    """A transaction is for the last thing that it did itself, or that it told a judge.
+
+    One that is about several bounties counts for each.
+    """
     purposes: dict[int, tuple[str, bytes, int, int]] = {}
-    for transaction, topic, sender, gas, price in rows:
-        kind = decoder.name(topic)
-        if transaction not in purposes or (kind and kind not in CONSEQUENCES):
-            purposes[transaction] = (kind or "unknown", sender, gas, price)
+    names = _names("TrainingMarket")
+    for transaction, topics, *costs in database.execute(_OF_MARKET, (bounty.to_bytes(WORD, "big"),)):
+        kind = names.get(topics[:WORD], "unknown")
+        if transaction not in purposes or kind not in CONSEQUENCES:
+            purposes[transaction] = (kind, *costs)
+    purposes.update(_to_judges(database, bounty))
     sums: dict[tuple[str, bytes], tuple[int, int, int]] = {}
     for kind, sender, gas, price in purposes.values():
         count, total, fee = sums.get((kind, sender), (0, 0, 0))
         sums[kind, sender] = (count + 1, total + gas, fee + gas * price)
-    uses = [GasUse(kind, Address(checksummed(sender)), *sums[kind, sender]) for kind, sender in sums]
+    uses = [GasUse(kind, Address(checksummed(sender)), *figures) for (kind, sender), figures in sums.items()]
     return sorted(uses, key=lambda use: (-use.gas, use.kind, use.sender))
+
+
+def _to_judges(database: sqlite3.Connection, bounty: BountyId) -> Iterator[tuple[int, tuple[str, bytes, int, int]]]:
+    """Transactions to the judges: proofs name their bounty, demands do when they are made and then go by a number."""
+    subject, demands = bounty.to_bytes(WORD, "big"), set()
+    proofs, of_demands = _names("FraudProofs"), _names("ChunkDemands")
+    for transaction, topics, *costs in database.execute(_OF_JUDGES, {"bounty": subject}):
+        kind = of_demands.get(topics[:WORD])
+        first, second = topics[WORD : 2 * WORD], topics[2 * WORD : 3 * WORD]
+        if kind == "ChunkDemanded" and second == subject:
+            demands.add(first)
+        if kind is None and first == subject:
+            kind = proofs.get(topics[:WORD])
+        elif first not in demands:
+            kind = None
+        if kind is not None:
+            yield transaction, (kind, *costs)
+
+
+@cache
+def _names(contract: str) -> dict[bytes, str]:
+    """A contract's events by the hash that opens their logs."""
+    return {event_topic(item): str(item["name"]) for item in artifact(contract)["abi"] if item["type"] == "event"}

@@ -145,7 +145,7 @@ class Mirror:
     def gas_by_bounty(self, bounty: BountyId) -> list[GasUse]:
         """What a bounty's transactions took, by kind and sender, the most gas first."""
         with self._lock:
-            return gas_by_kind(self._database, self._decoder, bounty)
+            return gas_by_kind(self._database, bounty)
 
     def block_time(self, number: int) -> Timestamp:
         """When a block that holds mirrored logs was made.

@@ -32,12 +32,14 @@ MIGRATIONS = (
         id INTEGER PRIMARY KEY, contract INTEGER NOT NULL REFERENCES contracts,
         tx INTEGER NOT NULL REFERENCES transactions, subject BLOB, topics BLOB NOT NULL, data BLOB NOT NULL) STRICT;
     CREATE INDEX logs_by_subject ON logs (contract, subject);
+    CREATE INDEX logs_by_third_topic ON logs (substr(topics, 65, 32)) WHERE contract > 1;
     """,
 )
 """One script a version, in order; `user_version` counts those that a file has seen. Never change one: add another.
 
 blocks.logs:           how many mirrored logs the block has; 0 for those that are kept as checkpoints only.
 logs.subject, .topics: the second topic, which is the bounty in the market's events; all topics in a row.
+logs_by_third_topic:   that is the bounty where a chunk is demanded.
 """
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from ledger.artifacts import artifact
 from ledger.batches import Batches, StrangeAnswer
 from ledger.chain import Chain, NodeRefused, connect
-from ledger.decoding import UndecodableLog
+from ledger.decoding import UndecodableLog, event_topic
 from ledger.errors import ChainError
 from ledger.mirror import Mirror
 from ledger.mirror.following import UnsettledChain, checkpoints
-from ledger.records import BountyId, Ended
+from ledger.records import Address, BountyId, Ended
 from tests.ledger.endpoint import MARKET, Answer, ChainOfOurs, Endpoint, word
 from tests.ledger.mirrored import dump
 
@@ -250,6 +251,46 @@ def test_events__when_a_log_is_garbage__then_undecodable_but_the_rest_can_be_rea
     others = [number for number in (1, 2, 3) if number != bad]
     assert all(isinstance(event, Ended) for number in others for event in mirror.events(BountyId(number)))
     assert len(mirror.search("0x" + "22" * 20)) == 0
+    mirror.close()
+
+
+@pytest.mark.integration
+def test_gas_by_bounty__when_judges_were_called__then_proofs_and_demands_of_the_bounty_count(
+    endpoint: Endpoint, chain: Chain, tmp_path: Path
+) -> None:
+    def log(place: int, topics: list[str], address: str) -> Answer:
+        return {
+            "address": address, "blockNumber": "0x1", "blockHash": endpoint.chain.blocks[1]["hash"],
+            "logIndex": hex(place), "transactionIndex": hex(place), "transactionHash": word(1000 + place),
+            "topics": topics, "data": "0x",
+        }  # fmt: skip
+
+    def topic(contract: str, name: str) -> str:
+        abi = artifact(contract)["abi"]
+        item = next(item for item in abi if item["type"] == "event" and item["name"] == name)
+        return "0x" + event_topic(item).hex()
+
+    demanded, answered = topic("ChunkDemands", "ChunkDemanded"), topic("ChunkDemands", "ChunkAnswered")
+    drawn = topic("FraudProofs", "SeedDrawn")
+    proofs, demands, stranger = ("0x" + digit * 40 for digit in "345")
+    endpoint.chain.grow(1)
+    endpoint.chain.logs[0] = []
+    endpoint.chain.logs[1] = [
+        log(0, [drawn, word(7), word(1)], proofs),
+        log(1, [drawn, word(8), word(1)], proofs),
+        log(2, [demanded, word(1), word(7), word(1)], demands),
+        log(3, [demanded, word(7), word(8), word(1)], demands),
+        log(4, [answered, word(1), word(99)], demands),
+        log(5, [answered, word(7), word(99)], demands),
+        log(6, [word(5), word(7)], stranger),
+    ]
+    contracts = [MARKET, *(Address(one) for one in (proofs, demands, stranger))]
+    mirror = Mirror.open(tmp_path / "mirror.sqlite", 31337, contracts)
+    mirror.sync(chain)
+    for bounty in (7, 8):
+        uses = {use.kind: use.transactions for use in mirror.gas_by_bounty(BountyId(bounty))}
+        assert uses == {"SeedDrawn": 1, "ChunkDemanded": 1, "ChunkAnswered": 1}
+    assert mirror.gas_by_bounty(BountyId(1)) == []
     mirror.close()
 
 
