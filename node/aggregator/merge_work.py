@@ -26,6 +26,7 @@ from ledger.records import MergeClaim, Revealed, Terms
 from node.aggregator.harm import harmful
 from node.bounty_files import BountyFiles
 from node.clip_files import encode_clip
+from node.hashing_processes import open_processes
 from node.manifest import Manifest, coordinates
 from node.merged_states import MergedState, merge_accepted
 from node.notices import UpdatesVerified
@@ -117,7 +118,8 @@ class MergeWork:
         self, history: BountyHistory, number: int, before_PD: NDArray[np.int32], seed: Hash32 | None
     ) -> tuple[list[VerifiedUpdate], dict[int, Rejection]]:
         reveals, started = history.rounds[number].reveals, monotonic()
-        checked = check_updates(self.files, self._terms, reveals, coordinates(self._manifest))
+        with open_processes(len(reveals) * self._terms.chunks) as workers:
+            checked = check_updates(self.files, self._terms, reveals, coordinates(self._manifest), workers=workers)
         sound = [one for one in checked if isinstance(one, VerifiedUpdate)]
         rejections = {one.revealed.index: one for one in checked if isinstance(one, Rejection)}
         rejections |= {one.revealed.index: one for one in self._screened(history, number, sound)}

@@ -95,7 +95,7 @@ def check_money(market: Market, history: BountyHistory, replayed: Replay, block:
         *balance_differences(held, balances),
         *claim_differences(history, replayed.settlement),
     )
-    return MoneyFindings(books, differences, tuple(_unchecked(books, purses, on_chain, held, balances)))
+    return MoneyFindings(books, differences, tuple(unchecked_money(books, purses, on_chain, held, balances)))
 
 
 def _balances(market: Market, token: Address, blocks: Sequence[int]) -> dict[int, Wei]:
@@ -159,7 +159,7 @@ def claim_differences(history: BountyHistory, settlement: Settlement) -> list[Di
     ]
 
 
-def _unchecked(
+def unchecked_money(
     books: Books,
     purses: Mapping[int, Money],
     on_chain: Mapping[int, Money],

@@ -24,9 +24,9 @@ _VERDICTS = {
     "unavailable": ("Not all could be had.", "Nothing that could be recomputed is wrong, but files are missing."),
 }
 _BASES = {
-    "recomputed": "the auditor's own state",
-    "published": "the published state before it",
-    "missing": "nothing: no state before it",
+    "recomputed": "own state",
+    "published": "published state",
+    "missing": "no state at hand",
 }
 _SUMS = {
     "deposits": "Deposits",
@@ -124,21 +124,27 @@ def curve_of(findings: dict[str, Any]) -> Curve | None:
     name = next((name for name in findings["metrics_start"] if name != "loss"), None)
     if name is None:
         return None
-    values = [("start", findings["metrics_start"][name])]
-    values += [(str(one["round"]), one["metrics"][name]) for one in findings["rounds"] if name in one["metrics"]]
-    numbers = [(label, float(value)) for label, value in values if isinstance(value, int | float)]
+    values = [(0, findings["metrics_start"][name])]
+    values += [(one["round"], one["metrics"][name]) for one in findings["rounds"] if name in one["metrics"]]
+    numbers = [(number, float(value)) for number, value in values if isinstance(value, int | float)]
     if len(numbers) < 2:
         return None
     low, high = min(0.0, *(value for _, value in numbers)), max(1.0, *(value for _, value in numbers))
-    every = -(-len(numbers) // _LABELS)
-    step = (WIDTH - _LEFT - _RIGHT) / (len(numbers) - 1)
+    last = numbers[-1][0]
+    every = -(-last // _LABELS)
 
     def at(value: float) -> float:
         return round(HEIGHT - _BOTTOM - (value - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM), 1)
 
     points = [
-        Point(round(_LEFT + step * place, 1), at(value), label, f"{value:.4f}", place % every == 0)
-        for place, (label, value) in enumerate(numbers)
+        Point(
+            x=round(_LEFT + (WIDTH - _LEFT - _RIGHT) * number / last, 1),
+            y=at(value),
+            label=str(number) if number else "start",
+            text=f"{value:.4f}",
+            shown=number % every == 0,
+        )
+        for number, value in numbers
     ]
     grid = [low + (high - low) * quarter / 4 for quarter in range(5)]
     return Curve(name, tuple(points), tuple(Point(0, at(value), "", f"{value:.4g}") for value in grid))
@@ -147,10 +153,21 @@ def curve_of(findings: dict[str, Any]) -> Curve | None:
 @cache
 def _template() -> Any:
     environment = Environment(
-        loader=PackageLoader("node.auditor"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("node.auditor"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
     )
     environment.filters |= {"tokens": tokens, "score": _score, "moment": _moment}
     return environment.get_template("report.html")
+
+
+def _visible(value: Any) -> Any:
+    """Text without control characters and marks that turn the direction of reading."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in value)
 
 
 def _score(value: float | str) -> str:

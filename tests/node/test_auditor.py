@@ -14,7 +14,13 @@ from ledger.records import BountyId, Claimed, Merged, Money, Wei
 from ledger.unixfs import digest_of
 from node import manifest as manifests
 from node.auditor.audit import unchecked
-from node.auditor.money import balance_differences, claim_differences, purse_differences, replay
+from node.auditor.money import (
+    balance_differences,
+    claim_differences,
+    purse_differences,
+    replay,
+    unchecked_money,
+)
 from node.auditor.rejections import rejection_differences
 from node.auditor.report import AuditReport, Books, Difference, RoundReport, Verdict, verdict_of
 from node.auditor.rounds import clip_differences, state_difference, state_file_difference
@@ -142,6 +148,23 @@ def test_balance_differences__when_the_market_holds_more__then_none_and_when_les
     (found,) = balance_differences({1: 900, 4: 1000}, {1: Wei(900), 4: Wei(999)})
     assert (found.what, found.claimed) == ("money (the market's balance after block 4)", "999")
     assert found.expected == "at least 1000"
+
+
+def test_unchecked_money__when_old_states_are_gone__then_says_how_many_and_why() -> None:
+    purses = {block: Money(Wei(0), Wei(900)) for block in (1, 5, 9)}
+    held = dict.fromkeys(purses, 900)
+    whole = Books({}, 3, 3, 1, 900, 900)
+    assert list(unchecked_money(whole, purses, purses, held, dict.fromkeys(held, Wei(900)))) == []
+    last = Books({}, 3, 1, 9, 900, 900)
+    (found,) = unchecked_money(last, purses, {9: purses[9]}, held, {9: Wei(900)})
+    assert found.what.startswith("money in 2 of 3 blocks where it changed: no history")
+    assert "before block 9" in found.what
+
+
+def test_unchecked_money__when_the_token_does_not_answer__then_says_so() -> None:
+    purses = {5: Money(Wei(0), Wei(900))}
+    (found,) = unchecked_money(Books({}, 1, 1, 5, 900, None), purses, purses, {5: 900}, {})
+    assert found.what == "the market's token balance: the token does not answer"
 
 
 def test_replay__then_purses_are_the_bountys_and_holdings_those_of_all_with_its_token() -> None:

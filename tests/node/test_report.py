@@ -186,7 +186,9 @@ def test_render_report__when_texts_are_hostile__then_they_are_only_texts() -> No
         unchecked=[{"what": HOSTILE, "trust": HOSTILE}],
     )
     report["report"]["record"]["members"][0]["provider"] = HOSTILE
-    page = Page(render_report(report, "report.json"))
+    html = render_report(report, "report.json")
+    page = Page(html)
+    assert "\u202e" not in html
     assert not {tag for tag, _ in page.elements} & {"script", "img"}
     assert page.text.count("<script>alert(1)</script>") >= 5
     assert "Round 1, update 0, coordinate 3" in page.text
