@@ -19,13 +19,16 @@ _OF_MARKET = (
     "SELECT logs.tx, topics, sender, gas_used, gas_price FROM logs JOIN transactions AS t ON t.id = logs.tx"
     " WHERE contract = 1 AND subject = ? ORDER BY logs.id"
 )
-_OTHERS = "SELECT id FROM logs WHERE contract IN (SELECT id FROM contracts WHERE id > 1)"
-_DEMANDED = "FROM logs WHERE contract > 1 AND substr(topics, 65, 32) = :bounty"
-_OF_JUDGES = (  # noqa: S608 - of our own words alone
-    "SELECT logs.tx, topics, sender, gas_used, gas_price FROM logs JOIN transactions AS t ON t.id = logs.tx"
-    f" WHERE logs.id IN ({_OTHERS} AND subject = :bounty UNION SELECT id {_DEMANDED}"
-    f" UNION {_OTHERS} AND subject IN (SELECT subject {_DEMANDED})) ORDER BY logs.id"
-)
+_OF_JUDGES = """
+    WITH others AS (SELECT id FROM contracts WHERE id > 1),
+         demanded AS (SELECT id, subject FROM logs WHERE contract > 1 AND substr(topics, 65, 32) = :bounty),
+         named AS (
+             SELECT id FROM logs WHERE contract IN others AND subject = :bounty
+             UNION SELECT id FROM demanded
+             UNION SELECT id FROM logs WHERE contract IN others AND subject IN (SELECT subject FROM demanded))
+    SELECT logs.tx, topics, sender, gas_used, gas_price FROM logs JOIN transactions AS t ON t.id = logs.tx
+    WHERE logs.id IN named ORDER BY logs.id
+"""
 """More than is of the bounty, since numbers of other things may be the same."""
 
 
