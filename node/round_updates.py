@@ -6,6 +6,7 @@ Python holds the interpreter, so threads would take turns.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,8 +22,8 @@ from node.verification import Rejection, VerifiedUpdate, check_update, mapped_up
 Checked: TypeAlias = VerifiedUpdate | Rejection
 
 FETCHES_AT_ONCE = 8
-ROUNDS_AHEAD = 2
-"""Rounds whose updates are fetched and verified while an earlier one is looked at."""
+UPDATES_AHEAD = 40
+"""Updates of later rounds, in whole rounds, that are verified while one is looked at: each keeps a file open."""
 
 
 class UpdateChecks:
@@ -66,11 +67,11 @@ class UpdateChecks:
         self, rounds: Iterable[Sequence[Revealed]], told: Callable[[], None] = lambda: None
     ) -> Iterator[list[Checked]]:
         """The updates of one round after the other, while those of the next are being verified."""
-        started: list[list[Future[Checked]]] = []
+        started: deque[list[Future[Checked]]] = deque()
         for reveals in rounds:
             started.append(self.start(reveals, told))
-            if len(started) > ROUNDS_AHEAD:
-                yield [future.result() for future in started.pop(0)]
+            while sum(map(len, started)) - len(started[0]) >= UPDATES_AHEAD:
+                yield [future.result() for future in started.popleft()]
         for futures in started:
             yield [future.result() for future in futures]
 

@@ -114,8 +114,9 @@ class Recomputation:
     def _note(self, merged: Merged, checked: Sequence[Checked]) -> None:
         """Keep what the merge counts: the next round's updates are held against it."""
         counted = [update for update in checked if not merged.claim.rejected >> update.revealed.index & 1]
-        self._counted = [update for update in counted if isinstance(update, VerifiedUpdate)]
-        self._is_whole = len(self._counted) == len(counted)
+        verified = [update for update in counted if isinstance(update, VerifiedUpdate)]
+        self._counted = verified if self._manifest.screening else []  # each keeps a file open
+        self._is_whole = len(verified) == len(counted)
 
     def _state(self, merged: Merged, checked: Sequence[Checked], start: Start) -> _Outcome:
         """Repeat the merge, if all that it counts is at hand, and compare."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from ledger.merge_records import Reason
 from ledger.records import Revealed
 from ledger.unixfs import digest_of
 from node.bounty_files import BountyFiles
-from node.round_updates import check_updates
+from node.round_updates import check_updates, open_checks
 from node.updates import encode_update
 from node.verification import Rejection, VerifiedUpdate
 from tests import builders as make
@@ -80,6 +81,18 @@ def test_check_updates__when_the_endpoint_is_down__then_it_is_nobodys_fault(tmp_
     files = BountyFiles(ContentStore("http://127.0.0.1:1"), tmp_path / "cache", 1.0)
     with pytest.raises(ContentUnreachable):
         check_updates(files, TERMS, [make.revealed(make.ALICE, 1, 0, 5)], COORDINATES)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("sizes", [[], [0, 0], [3, 0, 1], [30, 30, 30], [100, 1, 2]])
+def test_in_order__then_every_round_has_its_updates_and_each_is_told(files: BountyFiles, sizes: list[int]) -> None:
+    shown = reveal(files, 0)
+    rounds = [[replace(shown, round=number, index=index) for index in range(size)] for number, size in enumerate(sizes)]
+    told = count()
+    with open_checks(files, TERMS, COORDINATES) as checks:
+        found = [[one.revealed for one in each] for each in checks.in_order(rounds, lambda: next(told))]
+    assert found == rounds
+    assert next(told) == sum(sizes)
 
 
 @pytest.mark.unit
