@@ -188,3 +188,36 @@ def test_audit__when_a_state_is_lost_too__then_the_next_round_is_not_judged_and_
     one, two = done.json()["rounds"]
     assert one["missing"] == [to_cid(update)]
     assert (two["verdict"], two["basis"], two["missing"]) == ("unavailable", "missing", [to_cid(state)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("report",), "Name a bounty to report on"),
+        (("report", "1", "--verify", "x.json"), "Name a bounty to report on"),
+        (("report", "1", "--out", "/nowhere"), "/nowhere is no folder"),
+        (("report", "99"), "There is no bounty 99"),
+        (("report", "--verify", "/nowhere.json"), "The report /nowhere.json can't be read"),
+        (("export", "1", "--out", "/nowhere/x.car"), "can't be written"),
+        (("export", "99"), "There is no bounty 99"),
+        (("audit", "1", "--car", "/nowhere.car"), "The CAR file /nowhere.car can't be used"),
+        (("audit", "1", "--car", "x.car", "--challenge"), "Leave --car and --mirror out"),
+    ],
+)
+def test_command__when_given_what_can_not_be__then_one_sentence_says_so(
+    room: Room, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], complaint: str
+) -> None:
+    done = room.run(capsys, *arguments)
+    assert done.code == 2, done
+    assert complaint in " ".join(done.err.split())
+
+
+def test_report__when_no_key_is_named__then_says_so_before_it_audits(
+    room: Room, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keyless = tmp_path / "keyless.toml"
+    keyless.write_text(room.auditor.config.read_text().replace('account = "auditor"', 'account = ""'))
+    done = fedbounty(capsys, None, "--config", str(keyless), "report", str(room.bounty), "--out", str(tmp_path))
+    assert done.code == 2
+    assert "A report is signed: pass --account NAME" in done.err
+    assert list(tmp_path.glob("bounty-*")) == []
