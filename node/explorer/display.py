@@ -35,7 +35,7 @@ def visible(text: object, length: int = MOST_CHARACTERS) -> str:
 
 def short(value: str) -> str:
     """The two ends of an address, hash or CID, enough to tell it from others on the page."""
-    return value if len(value) <= 16 else f"{value[:8]}…{value[-6:]}"
+    return value if len(value) <= 16 else f"{value[:6]}…{value[-4:]}"
 
 
 def hexed(data: bytes) -> str:

@@ -69,12 +69,13 @@ class EvaluationPage:
     terms: tuple[tuple[str, str], ...]
 
 
-def evaluation_line(history: EvaluationHistory) -> EvaluationLine:
+def evaluation_line(history: EvaluationHistory, now: Timestamp) -> EvaluationLine:
+    """now: by the chain's clock."""
     spread = distribution(history)
     return EvaluationLine(
         number=history.evaluation,
         metric=history.terms.metric.label,
-        state=_state(history),
+        state=_state(history, now),
         committed=len(history.commits),
         reported=len(history.reports),
         places=history.terms.max_reports,
@@ -83,14 +84,14 @@ def evaluation_line(history: EvaluationHistory) -> EvaluationLine:
     )
 
 
-def evaluation_page(history: EvaluationHistory, chain_id: int, market: Address) -> EvaluationPage:
-    """chain_id, market: what the commitments name."""
+def evaluation_page(history: EvaluationHistory, now: Timestamp, chain_id: int, market: Address) -> EvaluationPage:
+    """now: by the chain's clock; chain_id, market: what the commitments name."""
     bins = histogram(history)
     most = max((one.count for one in bins), default=0)
     return EvaluationPage(
         history=history,
         metric=history.terms.metric.label,
-        state=_state(history),
+        state=_state(history, now),
         spread=distribution(history),
         bars=tuple(Bar(one, round(100 * one.count / most, 1)) for one in bins),
         reports=tuple(_report_lines(history, chain_id, market)),
@@ -98,13 +99,17 @@ def evaluation_page(history: EvaluationHistory, chain_id: int, market: Address) 
     )
 
 
-def _state(history: EvaluationHistory) -> str:
-    """As far as events tell; what time alone decides, the clock shows."""
+def _state(history: EvaluationHistory, now: Timestamp) -> str:
+    """As far as events and the latest end of each window tell; what closes early, the live clock shows."""
+    terms, posted = history.terms, history.posted
     if history.cancelled is not None:
         return "cancelled"
-    if history.refunded is not None:
+    commits_end = posted.posted_at + terms.commit_seconds
+    if history.refunded is not None or now >= commits_end + terms.reveal_seconds:
         return "ended"
-    return "revealing" if history.reports else "open"
+    if len(history.reports) == terms.max_reports:
+        return "ended"
+    return "revealing" if history.reports or now >= commits_end else "open"
 
 
 def _report_lines(history: EvaluationHistory, chain_id: int, market: Address) -> Sequence[ReportLine]:

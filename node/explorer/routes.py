@@ -83,7 +83,7 @@ class Site:
     def overview(self, request: Request) -> Response:
         lines = [bounty_line(history, self._record.name(history)) for history in self._record.histories()]
         newest = reversed(self._record.evaluations().values())
-        evaluations = [evaluation_line(history) for history in newest]
+        evaluations = [evaluation_line(history, self._record.now) for history in newest]
         return self._page(
             request, "overview.html", groups=grouped(lines), market=self._record.market, evaluations=evaluations
         )
@@ -179,7 +179,7 @@ class Site:
 
     def evaluation(self, request: Request) -> Response:
         history, market = self._record.evaluation(request.path_params["evaluation"])
-        page = evaluation_page(history, market.chain.chain_id, market.address)
+        page = evaluation_page(history, self._record.now, market.chain.chain_id, market.address)
         clock = None
         try:
             block = market.chain.block()
