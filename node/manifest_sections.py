@@ -201,7 +201,7 @@ class MergeSection(Section):
 class ScreeningSection(Section):
     """What an update must not be; docs/PROTOCOL.md, section 7."""
 
-    copy_cosine: float = Field(default=0.995, ge=0.5, le=1)
+    copy_cosine: float = Field(default=0.99, ge=0.5, le=1)
     """Two updates whose cosine is at least this are alike, on a grid of 2**-16: the later commit is a copy."""
     least_norm: float = Field(default=0.0, ge=0, le=1e6)
     """An L2 norm, in weights, that an update has to exceed."""

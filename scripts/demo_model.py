@@ -48,6 +48,7 @@ FIELDS: dict[str, Any] = {
     },
     "update": {"codec": "int16", "bits": 16, "clip": 20.0, "rounding": "nearest"},
     "merge": {"rule": "mean", "learning_rate": 1.0},
+    "screening": {},
 }
 
 

@@ -58,6 +58,7 @@ def pack(
         },
         "update": {"codec": "int16", "bits": bits, "clip": clip, "rounding": "stochastic"},
         "merge": {"rule": "mean", "learning_rate": 1.0},
+        "screening": {},
     }
     package = export_package(module, torch.zeros(2, *seen.input_shape), folder, fields)
     shutil.copyfile(holdout, folder / f"holdout{holdout.suffix}")
