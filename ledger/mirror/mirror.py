@@ -178,7 +178,7 @@ def _ids(first: int, last: int | None) -> tuple[int, int]:
 
 
 def _position(place: int, transaction: bytes) -> Position:
-    return Position(block_of(place), index_of(place), "0x" + transaction.hex())
+    return Position(block_of(place), index_of(place), f"0x{transaction.hex()}")
 
 
 def _contract_log(row: tuple[int, bytes, bytes, bytes], address: Address) -> ContractLog:
