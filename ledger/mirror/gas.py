@@ -39,10 +39,10 @@ def gas_by_kind(database: sqlite3.Connection, bounty: BountyId) -> list[GasUse]:
     """
     purposes: dict[int, tuple[str, bytes, int, int]] = {}
     names = _names("TrainingMarket")
-    for transaction, topics, *costs in database.execute(_OF_MARKET, (bounty.to_bytes(WORD, "big"),)):
+    for transaction, topics, sender, gas, price in database.execute(_OF_MARKET, (bounty.to_bytes(WORD, "big"),)):
         kind = names.get(topics[:WORD], "unknown")
         if transaction not in purposes or kind not in CONSEQUENCES:
-            purposes[transaction] = (kind, *costs)
+            purposes[transaction] = (kind, sender, gas, price)
     purposes.update(_to_judges(database, bounty))
     sums: dict[tuple[str, bytes], tuple[int, int, int]] = {}
     for kind, sender, gas, price in purposes.values():
