@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_PATH = 256
-MOST_QUERY = 256
+MOST_QUERY = 1024
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 _PORT = re.compile(r":[0-9]{1,5}")

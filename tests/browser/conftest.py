@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from node.connections import open_files, open_ledgers, open_store
 from node.explorer.server import serving
 from node.settings import load_settings
 from tests.browser.market import Shown, make_market
-from tests.browser.watching import AXE, Watched
+from tests.browser.watching import Watched
 from tests.integration.conftest import stage
 from tests.integration.world import Stage, make_world
 
 __all__ = ["stage"]
+
+SOON_MS = 20_000
+"""How long something may take to show up on a machine with much to do."""
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -43,6 +46,7 @@ def browser() -> Iterator[Browser]:
     named = os.environ.get("FEDBOUNTY_CHROMIUM")
     path = named or next(filter(None, map(shutil.which, CHROMIUM)), None)
     assert path, "no chromium: run `scripts/setup --browser`, or name one in FEDBOUNTY_CHROMIUM"
+    expect.set_options(timeout=SOON_MS)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield opened
@@ -53,7 +57,6 @@ def browser() -> Iterator[Browser]:
 def watched(browser: Browser, address: str) -> Iterator[Watched]:
     """A page whose every complaint fails the test."""
     context = browser.new_context(base_url=address, viewport={"width": 1280, "height": 900})
-    context.add_init_script(path=AXE)
     made = Watched(context.new_page())
     yield made
     context.close()

@@ -13,7 +13,6 @@ from tests.integration.world import steps
 
 pytestmark = pytest.mark.browser
 
-SOON_MS = 15_000
 PHONE = {"width": 375, "height": 740}
 
 
@@ -38,7 +37,7 @@ def paths(shown: Shown) -> list[str]:
 def wait_for_name(page: Page, shown: Shown) -> None:
     """Until the manifests came from IPFS."""
     page.goto(f"/bounty/{shown.ended}")
-    expect(page.locator("h1")).to_contain_text("clouds", timeout=SOON_MS)
+    expect(page.locator("h1")).to_contain_text("clouds")
 
 
 def test_explorer__when_clicked_through__then_each_page_leads_to_the_next(watched: Watched, shown: Shown) -> None:
@@ -59,8 +58,9 @@ def test_explorer__when_clicked_through__then_each_page_leads_to_the_next(watche
     expect(page.locator("#updates").get_by_text("accepted", exact=True)).to_have_count(3)
     page.locator("#updates").get_by_role("link", name=re.compile("^0x")).first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Account")
-    page.locator("#events").get_by_role("link", name=re.compile("^0x")).last.click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text(re.compile("Transaction|Account"))
+    page.locator("#events a[href^='/tx/']").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Transaction")
+    expect(page.locator("main")).to_contain_text("gwei")
 
 
 def test_accuracy__when_reports_are_at_hand__then_a_chart_and_a_table_say_the_same(
@@ -68,7 +68,7 @@ def test_accuracy__when_reports_are_at_hand__then_a_chart_and_a_table_say_the_sa
 ) -> None:
     page = watched.page
     wait_for_name(page, shown)
-    expect(page.locator("figure.chart canvas")).to_be_visible(timeout=SOON_MS)
+    expect(page.locator("figure.chart canvas")).to_be_visible()
     expect(page.locator("figure.chart svg .dot")).to_have_count(2)
     metric = page.locator("#rounds tbody tr").first.locator("td").nth(5)
     assert 0.3 < float(metric.inner_text()) <= 1
@@ -155,12 +155,15 @@ def test_hostile_text__when_shown__then_it_is_text_and_nothing_runs(watched: Wat
 def test_pages__when_read_with_assistive_technology__then_axe_finds_no_serious_barrier(
     watched: Watched, shown: Shown
 ) -> None:
+    bounty = f"/bounty/{shown.ended}"
+    coloured = (bounty, f"{bounty}/round/1", f"{bounty}/round/1/update/0")
     for path in paths(shown):
         watched.page.goto(path)
         assert watched.barriers() == [], path
-        watched.page.emulate_media(color_scheme="dark")
-        assert watched.barriers("color-contrast") == [], f"{path} in the dark"
-        watched.page.emulate_media(color_scheme="light")
+        if path in coloured:
+            watched.page.emulate_media(color_scheme="dark")
+            assert watched.barriers("color-contrast") == [], f"{path} in the dark"
+            watched.page.emulate_media(color_scheme="light")
 
 
 def test_pages__on_a_phone__then_no_page_is_wider_than_the_screen(watched: Watched, shown: Shown) -> None:
@@ -188,7 +191,8 @@ def test_page__without_javascript__then_everything_is_there(browser: Browser, ad
     context = browser.new_context(base_url=address, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"/bounty/{shown.running}")
-    assert page.locator("noscript meta[http-equiv=refresh]").count() or "refresh" in page.content()
+    expect(page.locator("meta[http-equiv=refresh]")).to_have_count(1)
+    expect(page.locator(".clock-phase")).to_be_visible()
     page.goto(f"/bounty/{shown.ended}")
     expect(page.locator("figure.chart svg .dot")).to_have_count(2)
     page.goto(f"/bounty/{shown.ended}/round/1")
@@ -205,9 +209,9 @@ def test_bounty__when_the_chain_moves__then_the_open_page_follows_by_itself(watc
     before = page.get_by_role("timer").inner_text()
     for daemon in shown.waiting:
         steps(daemon, "Commit")
-    expect(page.locator("#clock")).to_contain_text("2 committed", timeout=SOON_MS)
+    expect(page.locator("#clock")).to_contain_text("2 committed")
     expect(page.locator("#events")).to_contain_text("update committed")
     expect(page.get_by_role("timer")).not_to_have_text(before)
     shown.world.travel(1001)
-    expect(page.locator(".clock-phase")).to_have_text("reveal round 1", timeout=SOON_MS)
+    expect(page.locator(".clock-phase")).to_have_text("reveal round 1")
     expect(page.locator("#announce")).to_have_text("The phase is now reveal, round 1.")

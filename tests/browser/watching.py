@@ -36,6 +36,8 @@ class Watched:
     def barriers(self, *rules: str) -> list[str]:
         """Serious violations that axe-core finds on the page as it stands; of these rules only, if any are named."""
         options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+        if self.page.evaluate("typeof axe") == "undefined":
+            self.page.evaluate(AXE.read_text() + "; 0")
         found = self.page.evaluate("(options) => axe.run(document, options)", options)
         return [
             f"{one['id']}: {one['help']} {[node['target'] for node in one['nodes']][:3]}"
