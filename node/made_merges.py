@@ -1,0 +1,120 @@
+"""The merge that was made, as a game between its updates: what it would be without some, and each one's part in it.
+
+A player left out is a zero update; the number of updates stays. docs/PROTOCOL.md, section 12.
+
+Shape suffixes: N updates, P planes, D coordinates, B coordinates of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.merge_parameters import MergeParameters
+from ledger.records import MergeRule
+from node.merge_arithmetic import GUARD, ONE, bucket_order, trimmed
+from node.merging import merge_round
+
+
+@dataclass(frozen=True)
+class MadeMerge:
+    """A round's merge: its accepted updates by rising reveal index, and the state that they were merged into.
+
+    Shapes: before_PD (P, D) int32, each update (D,) int16.
+    """
+
+    parameters: MergeParameters
+    before_PD: NDArray[np.int32]  # noqa: N815 - shape suffix
+    updates: Sequence[NDArray[np.int16]]
+    seed: bytes | None = None
+
+    def state_of(self, coalition: int) -> NDArray[np.int32]:
+        """The state if only the updates whose bit is set counted, and the others were zero.
+
+        Shapes: -> (D,) int32.
+        """
+        chosen = [update if coalition >> place & 1 else self._zero for place, update in enumerate(self.updates)]
+        state_D: NDArray[np.int32] = merge_round(self.parameters, self.before_PD, chosen, self.seed).planes_PD[0]
+        return state_D
+
+    @cached_property
+    def _zero(self) -> NDArray[np.int16]:
+        return np.zeros(self.before_PD.shape[1], dtype=np.int16)
+
+    @cached_property
+    def state_D(self) -> NDArray[np.int32]:  # noqa: N802 - shape suffix
+        """The state that was made."""
+        return self.state_of((1 << len(self.updates)) - 1)
+
+    @property
+    def _rate(self) -> float:
+        """By how many of the state's units one unit of the aggregate moves it."""
+        return self.parameters.eta / ONE * (ONE - self.parameters.beta) / ONE
+
+    @cached_property
+    def _pulls(self) -> NDArray[np.float64]:
+        """How strongly each update pulls the aggregate, where that is the same at each coordinate."""
+        count = len(self.updates)
+        if self.parameters.rule != MergeRule.CENTERED_CLIP:
+            return np.full(count, GUARD / max(1, count - 2 * trimmed(self.parameters, count)))
+        return _clipped_pulls(self.parameters, self._scales, count, self.seed)
+
+    @cached_property
+    def _scales(self) -> list[int]:
+        return merge_round(self.parameters, self.before_PD, self.updates, self.seed).scales
+
+    def parts(self, block: slice) -> NDArray[np.float64]:
+        """Each update's part of the step that the merge made, in units of the state; they add up to what updates did.
+
+        mean: all of them linear. trimmed_mean, median: the values that were kept (the aggregate of t * q is t times
+        that of q, so these are its slopes along the way). centered_clip: with the scales as they were.
+
+        Shapes: -> (N, B) float64.
+        """
+        rows_NB = np.stack([update[block] for update in self.updates]).astype(np.float64)
+        dropped = trimmed(self.parameters, len(rows_NB))
+        if len(rows_NB) <= 2 * dropped:
+            return np.zeros_like(rows_NB)
+        if dropped:
+            rows_NB *= _kept(rows_NB, dropped)
+        return np.multiply(rows_NB, self._pulls[:, np.newaxis] * self._rate)
+
+
+def _kept(rows_NB: NDArray[np.float64], dropped: int) -> NDArray[np.float64]:
+    """Which values the middle keeps: 1, 0, or a part where equal values stand on the border.
+
+    Shapes: (N, B) -> (N, B) float64; each column adds up to N - 2 * dropped.
+    """
+    count = len(rows_NB)
+    ranked_NB = np.sort(rows_NB, axis=0)
+    low_B, high_B = ranked_NB[dropped], ranked_NB[count - dropped - 1]
+    is_low_NB, is_high_NB = rows_NB == low_B, rows_NB == high_B
+    equal_low, equal_high = is_low_NB.sum(axis=0), is_high_NB.sum(axis=0)
+    kept_low = (rows_NB <= low_B).sum(axis=0) - dropped
+    kept_high = (rows_NB >= high_B).sum(axis=0) - dropped
+    kept_NB: NDArray[np.float64] = ((rows_NB > low_B) & (rows_NB < high_B)).astype(np.float64)
+    kept_NB += is_low_NB * np.where(low_B == high_B, (count - 2 * dropped) / equal_low, kept_low / equal_low)
+    kept_NB += is_high_NB * np.where(low_B == high_B, 0.0, kept_high / equal_high)
+    return kept_NB
+
+
+def _clipped_pulls(
+    parameters: MergeParameters, scales: Sequence[int], count: int, seed: bytes | None
+) -> NDArray[np.float64]:
+    """`v += sum(c_j * (Y_j - v)) / (65536 m)`, some times: how much of each update is in the last v."""
+    size = parameters.bucket
+    buckets = -(-count // size)
+    shares = np.reshape(scales, (parameters.iterations, buckets)) / (ONE * buckets)
+    pulls = np.zeros(buckets)
+    for row in shares:
+        pulls = pulls * (1 - row.sum()) + row
+    order = bucket_order(count, seed) if size > 1 and seed is not None else list(range(count))
+    found = np.zeros(count)
+    for place, update in enumerate(order):
+        members = min(size, count - place // size * size)
+        found[update] = GUARD * pulls[place // size] / members
+    return found
