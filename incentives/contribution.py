@@ -1,4 +1,4 @@
-"""What each update did in the merge that was made, and what that earns. docs/PROTOCOL.md, section 12.
+"""What each update did in the merge that was made, and what that earns. docs/PROTOCOL.md, section 14.
 
 A score says by how much an update lowered the loss on the hold-out, on a grid. Scores, weights and pay are integers;
 the floats before them (`node.contribution`) are rounded to the grid once. Nothing that a provider says about itself,

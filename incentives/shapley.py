@@ -1,7 +1,7 @@
 """Who made how much of a value: Shapley's split of a game between its players, exactly and by sampling.
 
 The game is the merge that was actually made, with a *fixed denominator*: a player left out counts as a zero update,
-nobody else's weight changes. Coalitions are integers, bit i for player i. docs/PROTOCOL.md, section 12.
+nobody else's weight changes. Coalitions are integers, bit i for player i. docs/PROTOCOL.md, section 14.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measuring on the hold-out what each update did in the merge that was made. docs/PROTOCOL.md, section 12.
+"""Measuring on the hold-out what each update did in the merge that was made. docs/PROTOCOL.md, section 14.
 
 `contributions` takes a gradient half-way along the merge's step; `game_of` measures merges without some of the updates,
 for the rules of `incentives.shapley`; `assess` finds what a round's pay is divided by.

@@ -1,6 +1,6 @@
 """The merge that was made, as a game between its updates: what it would be without some, and each one's part in it.
 
-A player left out is a zero update; the number of updates stays. docs/PROTOCOL.md, section 12.
+A player left out is a zero update; the number of updates stays. docs/PROTOCOL.md, section 14.
 
 Shape suffixes: N updates, P planes, D coordinates, B coordinates of a block.
 """

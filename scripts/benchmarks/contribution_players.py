@@ -124,7 +124,7 @@ def mnist_task(folder: Path, rows: int = 6000) -> Task:
     pixels = np.frombuffer((MNIST / "train-images-idx3-ubyte").read_bytes(), np.uint8, offset=16)
     classes = np.frombuffer((MNIST / "train-labels-idx1-ubyte").read_bytes(), np.uint8, offset=8)
     images = pixels.reshape(-1, 1, 28, 28)[:rows].astype(np.float32) / 255
-    training = {"batch_size": 32, "local_epochs": 1, "learning_rate": 0.003}
+    training = {"batch_size": 32, "local_epochs": 1, "learning_rate": 0.001}
     return _task(Convolutions(), images, classes[:rows].astype(np.int64), folder, training, holdout_rows=512)
 
 

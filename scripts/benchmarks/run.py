@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import audit, canary, commit, merge, mirror, screening
+from scripts.benchmarks import audit, canary, commit, contribution, merge, mirror, screening
 from scripts.benchmarks.measure import Figures, console, machine, show
 
 BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
     "canary": canary.run,
     "mirror": mirror.run,
     "screening": screening.run,
+    "contribution": contribution.run,
 }
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.name is None:
         for name, benchmark in BENCHMARKS.items():
-            console.print(f"[bold]{name:8}[/bold] {(benchmark.__doc__ or '').splitlines()[0]}")
+            console.print(f"[bold]{name:12}[/bold] {(benchmark.__doc__ or '').splitlines()[0]}")
         return
     figures = BENCHMARKS[options.name](options.quick)
     show(options.name, figures)
