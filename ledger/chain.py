@@ -95,6 +95,16 @@ class Chain:
         except BadFunctionCallOutput as error:
             raise WrongChain(f"The contract at {function.address} is another one than expected: {error}.") from error
 
+    def estimate_gas(self, function: ContractFunction, sender: Address) -> int:
+        """What a call would take as a transaction that `sender` sends now.
+
+        Raises: Reverted with the contract's error.
+        """
+        try:
+            return int(self.ask(lambda: function.estimate_gas({"from": to_checksum_address(sender)})))
+        except ContractLogicError as error:
+            raise reverted(f"estimate {function.fn_name}", error, function.contract_abi) from error
+
     def block(self, block: int | Tag = "latest") -> Block:
         """A block's number, hash and time.
 

@@ -131,6 +131,14 @@ class Market:
             raise
         return True
 
+    def join_gas(self, bounty: BountyId, account: Address, stake: Wei, encryption_key: bytes, multiaddr: str) -> int:
+        """Gas that joining would take; the account must hold the stake, and have approved it.
+
+        Raises: Reverted.
+        """
+        join = self.contract.functions.join(bounty, stake, encryption_key, multiaddr)
+        return self.chain.estimate_gas(join, account)
+
     def events(self, bounty: BountyId | None, first: int = _GENESIS, last: int | None = None) -> list[Event]:
         """The market's events in the order of execution.
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "leave": "node.cli.leave:leave",
     "aggregate": "node.cli.aggregate:aggregate",
     "claim": "node.cli.claim:claim",
+    "explain": "node.cli.explain:explain",
     "mirror": "node.cli.mirror:mirror",
     "audit": "node.cli.audit:audit",
     "explore": "node.cli.explore:explore",

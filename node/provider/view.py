@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from incentives.payouts import cumulative_payouts
+from ledger.chain import Block
 from ledger.history import BountyHistory, build_history
 from ledger.keccak import ZERO_HASH
 from ledger.market import Market
@@ -11,9 +12,11 @@ from node.journal import Journal, Scope
 from node.provider.decisions import ProviderView
 
 
-def observe(market: Market, bounty: BountyId, terms: Terms, account: Address, journal: Journal | None) -> ProviderView:
-    """Build the view of `account` at the newest block. Without a journal it shows no update of the round."""
-    block = market.chain.block()
+def observe(
+    market: Market, bounty: BountyId, terms: Terms, account: Address, journal: Journal | None, at: Block | None = None
+) -> ProviderView:
+    """Build the view of `account` at a block, or the newest. Without a journal it shows no update of the round."""
+    block = at or market.chain.block()
     clock = market.clock(bounty, at=block)
     history = build_history(market.events(bounty, last=block.number))
     kept = market.commitment(bounty, account, at=block)
