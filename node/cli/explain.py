@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +31,7 @@ from node.explaining.prospect import (
     make_scenarios,
     remaining_rounds,
 )
-from node.explaining.published import needs_files, read_published
+from node.explaining.published import needs_files, with_published
 from node.explaining.receipt import Receipt
 from node.provider.decisions import ProviderView
 from node.provider.view import observe
@@ -123,9 +122,7 @@ def _receipt(ledgers: Ledgers, view: ProviderView, block: Block, number: int | N
     receipt = make_receipt(view, {one: kept for one, kept in found.items() if kept is not None}, number)
     if not files or not needs_files(receipt):
         return receipt
-    published = read_published(_files(ledgers, view.history), view.history, receipt)
-    rounds = (replace(one, published=published.get(one.round, one.published)) for one in receipt.rounds)
-    return replace(receipt, rounds=tuple(rounds))
+    return with_published(_files(ledgers, view.history), view.history, receipt)
 
 
 def _files(ledgers: Ledgers, history: BountyHistory) -> Artefacts | None:

@@ -19,6 +19,7 @@ from ledger.merge_records import KeptMerge
 from ledger.records import (
     Address,
     BondForfeited,
+    BountyId,
     Committed,
     LapsedClaimed,
     Merged,
@@ -297,5 +298,10 @@ def _steps(view: ProviderView, receipt: Receipt) -> list[tuple[str, str]]:
     if any(one.outcome == Outcome.UNSETTLED for one in receipt.rounds):
         steps.append(("write the lapse down, then claim", f"fedbounty aggregate {bounty}"))
     if receipt.differences:
-        steps.append(("prove what differs, and take the bond", f"fedbounty audit {bounty} --challenge"))
+        steps.append(("prove what differs, and take the bond", audit_command(bounty)))
     return steps
+
+
+def audit_command(bounty: BountyId) -> str:
+    """What proves to the contract that a record is wrong."""
+    return f"fedbounty audit {bounty} --challenge"

@@ -12,7 +12,7 @@ from ledger.merge_records import GivenReason, Reason, pack_reasons
 from ledger.records import Merged, Revealed, Terms, Wei
 from node.auditor.rejections import rejection_differences, screened
 from node.bounty_files import Artefacts
-from node.explaining.accounting import recomputed_root
+from node.explaining.accounting import audit_command, recomputed_root
 from node.explaining.receipt import Judgement, Outcome, Published, Receipt, RoundReceipt, Verdict
 from node.explorer.reports import Report, read_report
 from node.manifest import Manifest, coordinates
@@ -43,14 +43,18 @@ def _root_differs(one: RoundReceipt) -> bool:
     return any(check.what == "payout root" and not check.matches for check in one.checks)
 
 
-def read_published(files: Artefacts | None, history: BountyHistory, receipt: Receipt) -> dict[int, Published]:
-    """What files say of the rounds about which they can tell more, by round; `files` None: there is no endpoint."""
-    found = {}
+def with_published(files: Artefacts | None, history: BountyHistory, receipt: Receipt) -> Receipt:
+    """The receipt with what files say where they can tell more; `files` None: there is no endpoint."""
+    rounds = []
     for one in receipt.rounds:
         merged = history.rounds[one.round].merged
-        if merged is not None and _is_open(one):
-            found[one.round] = _published(files, history, merged, one, receipt.seat)
-    return found
+        if merged is None or not _is_open(one):
+            rounds.append(one)
+        else:
+            rounds.append(replace(one, published=_published(files, history, merged, one, receipt.seat)))
+    whole = replace(receipt, rounds=tuple(rounds))
+    challenge = ("hold the rejection to all updates, and prove what can be proven", audit_command(receipt.bounty))
+    return replace(whole, steps=(*whole.steps, challenge)) if whole.wrongly_rejected else whole
 
 
 def _published(

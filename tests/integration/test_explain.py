@@ -10,7 +10,7 @@ from ledger.merge_records import GivenReason, Reason
 from ledger.records import BountyId
 from node.explaining.published import judge
 from node.explaining.receipt import Judgement, Verdict
-from tests.integration import forgery
+from tests.integration import forgery, liars
 from tests.integration.commands import Done, fedbounty
 from tests.integration.forgery import forging
 from tests.integration.world import WINDOW, Party, Stage, World, make_world
@@ -116,6 +116,23 @@ def test_judge__when_a_reason_is_given__then_the_file_tells(
     judging: Judging, whose: int, reason: GivenReason, verdict: Verdict
 ) -> None:
     assert judging(whose, reason).verdict == verdict
+
+
+@pytest.mark.parametrize("lie", [liars.rejected, liars.moved_wei])
+def test_explain__when_the_merger_lied__then_exit_code_1_and_the_challenge(
+    world: World, capsys: pytest.CaptureFixture[str], lie: liars.Lie
+) -> None:
+    merger, parties = world.party("merger"), [world.party("a"), world.party("b")]
+    bounty = world.post(world.party("owner"), merger, rounds=1, min_updates=2, max_updates=2)
+    providers = [forging(world, party, bounty, forgery.honest, place) for place, party in enumerate(parties)]
+    aggregator = world.aggregator(merger, bounty, liars.lying(world.merge_work(merger, bounty), lie))
+    world.play(bounty, [*providers, aggregator], until=lambda: bool(world.history(bounty).merged_rounds))
+    terminal = Terminal(world, capsys, bounty)
+    told = [terminal.run(party, "--json") for party in parties]
+    assert 1 in {done.code for done in told}
+    blamed = next(done.json() for done in told if done.code == 1)
+    assert blamed["wrongly_rejected_in"] == [1] or not blamed["matches"]
+    assert blamed["next"][-1]["command"] == f"fedbounty audit {bounty} --challenge"
 
 
 def test_explain__when_not_joined__then_an_estimate_net_of_gas(
