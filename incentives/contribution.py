@@ -48,30 +48,45 @@ def to_score(value: float) -> int:
 def copies(products: Products, new: Sequence[bool], units: int = ALIKE) -> tuple[int, ...]:
     """How many of the round's new updates, itself included, are alike each update; 1 for one that is not new.
 
-    Of n new updates, with m the mean of the n - 2 others (0 without others), x and y are alike if the cosine c of x - m
-    and y - m is at least u + (1 - u) / (n - 1): independent deviations give 1 / (n - 1), for they have m in common.
+    With m the mean of the new updates but x and y (0 without any), x and y are alike if the cosine of x - m and y - m
+    is at least u + (1 - u) / (others + 1): independent deviations give 1 / (others + 1), for they have m in common.
+    Counted twice: the second time an update weighs 1 / count among the others, so that copies don't move m.
     units: u, in 2**-16. What all have in common is taken out, so nobody is a copy for having learnt the same task.
     Holds: exact, so everyone finds the same; equal updates that are not m are alike.
     """
     places = [place for place, is_so in enumerate(new) if is_so]
-    rows = {one: sum(products[one][other] for other in places) for one in places}
-    total, others = sum(rows.values()), max(1, len(places) - 2)
+    counts = [1] * len(products)
+    for _ in range(2):
+        unit = math.lcm(*counts)
+        counts = _counts(products, places, [unit // count for count in counts], unit, units)
+    return tuple(counts)
+
+
+def _counts(products: Products, places: Sequence[int], weighed: Sequence[int], unit: int, units: int) -> list[int]:
+    """`copies`, each update weighing so much in m; one that is alike nobody weighs `unit`."""
+    rows = {one: sum(weighed[other] * products[one][other] for other in places) for one in places}
+    total, whole = sum(weighed[one] * rows[one] for one in places), sum(weighed[one] for one in places)
 
     def alike(one: int, other: int) -> bool:
-        """Each product is that of the deviations times the square of the others' number, so that it is an integer."""
-        both, ends = products[one][other], products[one][one] + products[other][other]
-        spread = total - 2 * (rows[one] + rows[other]) + ends + 2 * both
-        near = {place: rows[place] - products[place][place] - both for place in (one, other)}
+        """Each product is that of the deviations times the square of the others' weight, so that it is an integer."""
+        heavy = weighed[one], weighed[other]
+        rest = whole - sum(heavy)
+        near = {
+            place: rows[place] - heavy[0] * products[place][one] - heavy[1] * products[place][other]
+            for place in (one, other)
+        }
+        spread = total - heavy[0] * (rows[one] + near[one]) - heavy[1] * (rows[other] + near[other])
+        scale = rest or 1
 
         def deviation(left: int, right: int) -> int:
-            return others**2 * products[left][right] - others * (near[left] + near[right]) + spread
+            return scale**2 * products[left][right] - scale * (near[left] + near[right]) + spread
 
         product = deviation(one, other)
-        least, most = ONE + units * (len(places) - 2), ONE * (len(places) - 1)
+        least, most = ONE * unit + units * rest, ONE * (unit + rest)
         return product > 0 and (product * most) ** 2 >= least**2 * deviation(one, one) * deviation(other, other)
 
     found = {one: sum(one == other or alike(one, other) for other in places) for one in places}
-    return tuple(found.get(place, 1) for place in range(len(products)))
+    return [found.get(place, 1) for place in range(len(products))]
 
 
 def is_new(gain: int, chance: int, unseen: int) -> bool:
@@ -85,15 +100,21 @@ def is_new(gain: int, chance: int, unseen: int) -> bool:
     return gain > SIGMAS * chance and unseen * SEEN_BEFORE >= ONE
 
 
-def weights(scores: Sequence[int], alike: Sequence[int], new: Sequence[bool]) -> tuple[int, ...]:
-    """What each update weighs in the round's pay.
+def weights(scores: Sequence[int], new: Sequence[bool]) -> tuple[int, ...]:
+    """What each update weighs in the round's pay: its score, 0 below 0 and for one that is not new.
 
-    scores:   on the grid; alike: as `copies` counts; new: as `is_new` finds.
-    Rounding: down. A score below 0 weighs 0.
-    Holds:    updates that are all alike weigh together at most as much as the best of them would alone.
+    scores: on the grid, of the merge in which each update counts as `counts_once` says.
     """
-    found = zip(scores, alike, new, strict=True)
-    return tuple(max(0, score) // group if brings else 0 for score, group, brings in found)
+    return tuple(max(0, score) if brings else 0 for score, brings in zip(scores, new, strict=True))
+
+
+def counts_once(alike: Sequence[int]) -> tuple[float, ...]:
+    """How much each of n updates counts where those alike count as one; all n together count n.
+
+    Holds: k updates that are alike each other alone count as much together as one that is alike none.
+    """
+    whole = math.fsum(1 / count for count in alike)
+    return tuple(len(alike) / (count * whole) for count in alike)
 
 
 def pay(share: Wei, weighed: Sequence[int]) -> Split:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from incentives.contribution import ONE, copies, is_new, to_score, weights
+from incentives.contribution import ONE, copies, counts_once, is_new, to_score, weights
 from incentives.shapley import Game
 from node.blocks import pieces
 from node.data.schema import Examples
@@ -134,10 +134,12 @@ def mean_gradient(merge: MadeMerge, holdout: Holdout, points: int) -> NDArray[np
 
     Shapes: -> (D,) float64.
     """
-    end_D = holdout.weights(merge.state_D)
-    step_D = np.empty_like(end_D)
-    for block in pieces(len(end_D), BLOCK):
-        step_D[block] = _unit(holdout) * merge.parts(block).sum(axis=0)
+    made_D = holdout.weights(merge.state_D)
+    start_D, end_D = made_D.copy(), made_D
+    for block in pieces(len(made_D), BLOCK):
+        start_D[block] -= (_unit(holdout) * replace(merge, counts=None).parts(block).sum(axis=0)).astype(np.float32)
+        end_D[block] = start_D[block] + (_unit(holdout) * merge.parts(block).sum(axis=0)).astype(np.float32)
+    step_D = end_D - start_D
     gradient_D = np.zeros(len(end_D))
     for place, weight in zip(*np.polynomial.legendre.leggauss(points), strict=True):
         back = np.float32((1 - place) / 2)  # the rule is for -1 .. 1
@@ -161,7 +163,7 @@ def _contributions(merge: MadeMerge, holdout: Holdout, gradient_D: NDArray[np.fl
 class Assessment:
     """What a round's pay by contribution follows from; an entry an update, all integers.
 
-    scores: contributions, on the grid.
+    scores: contributions, on the grid; updates that are alike count as one.
     alike:  how many of the round's new updates are alike it, itself included.
     new:    whether it is neither noise nor a replay.
     """
@@ -172,7 +174,7 @@ class Assessment:
 
     @property
     def weights(self) -> tuple[int, ...]:
-        return weights(self.scores, self.alike, self.new)
+        return weights(self.scores, self.new)
 
 
 def assess(
@@ -191,9 +193,13 @@ def assess(
     gains = _slopes(merge.updates, gradient_D) / np.sqrt(np.maximum(norms_N, 1))
     chance = float(np.linalg.norm(gradient_D)) * min(1 / math.sqrt(len(gradient_D)), MOST_CHANCE)
     unseen = _unseen(merge.updates, before, norms_N)
-    scores = tuple(to_score(value) for value in _contributions(merge, holdout, gradient_D))
     new = tuple(is_new(to_score(-gain), to_score(chance), part) for gain, part in zip(gains, unseen, strict=True))
-    return Assessment(scores, copies(products_NN.tolist(), new), new)
+    alike = copies(products_NN.tolist(), new)
+    if max(alike) > 1:
+        merge = replace(merge, counts=counts_once(alike))
+        gradient_D = mean_gradient(merge, holdout, points)
+    scores = tuple(to_score(value) for value in _contributions(merge, holdout, gradient_D))
+    return Assessment(scores, alike, new)
 
 
 def _unseen(

@@ -31,6 +31,8 @@ class MadeMerge:
     before_PD: NDArray[np.int32]  # noqa: N815 - shape suffix
     updates: Sequence[NDArray[np.int16]]
     seed: bytes | None = None
+    counts: Sequence[float] | None = None
+    """How much each update counts in its part; None: 1."""
 
     def state_of(self, coalition: int) -> NDArray[np.int32]:
         """The state if only the updates whose bit is set counted, and the others were zero.
@@ -81,7 +83,8 @@ class MadeMerge:
             return np.zeros_like(rows_NB)
         if dropped:
             rows_NB *= _kept(rows_NB, dropped)
-        return np.multiply(rows_NB, self._pulls[:, np.newaxis] * self._rate)
+        pulls_N = self._pulls * self._rate * (1.0 if self.counts is None else np.asarray(self.counts))
+        return np.multiply(rows_NB, pulls_N[:, np.newaxis])
 
 
 def _kept(rows_NB: NDArray[np.float64], dropped: int) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from incentives.contribution import (
     SIGMAS,
     alignment,
     copies,
+    counts_once,
     is_new,
     pay,
     to_score,
@@ -86,21 +87,18 @@ def test_pay__of_something_negative__then_it_is_refused(share: int, weighed: lis
         pay(Wei(share), weighed)
 
 
-@given(st.lists(st.tuples(SCORES, st.integers(1, 9), st.booleans()), max_size=12))
-def test_weights__of_any_scores__then_harm_noise_and_replays_weigh_nothing(
-    found: list[tuple[int, int, bool]],
-) -> None:
-    weighed = weights(*([one[column] for one in found] for column in range(3)))
-    for (score, alike, new), weight in zip(found, weighed, strict=True):
-        assert weight == (score // alike if new and score > 0 else 0)
+@given(st.lists(st.tuples(SCORES, st.booleans()), max_size=12))
+def test_weights__of_any_scores__then_harm_noise_and_replays_weigh_nothing(found: list[tuple[int, bool]]) -> None:
+    weighed = weights([score for score, _ in found], [new for _, new in found])
+    assert list(weighed) == [score if new and score > 0 else 0 for score, new in found]
 
 
-@given(st.lists(SCORES, min_size=1, max_size=8), st.integers(0, SCORE_MAX))
-def test_weights__of_k_copies__then_together_they_weigh_no_more_than_the_best(scores: list[int], other: int) -> None:
-    group = len(scores)
-    weighed = weights([*scores, other], [group] * group + [1], [True] * (group + 1))
-    assert sum(weighed[:group]) <= max(0, *scores)
-    assert weighed[-1] == other
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=8))
+def test_counts_once__of_groups__then_each_counts_as_one(groups: list[int]) -> None:
+    alike = [size for size in groups for _ in range(size)]
+    counts = iter(counts_once(alike))
+    together = [sum(next(counts) for _ in range(size)) for size in groups]
+    assert all(math.isclose(one, len(alike) / len(groups)) for one in together)
 
 
 @given(UPDATES, st.integers(1, 4), st.lists(st.integers(-32767, 32767), min_size=6, max_size=6))
@@ -123,21 +121,20 @@ def test_copies__when_the_order_changes__then_the_counts_follow(updates: list[li
 
 @given(UPDATES)
 def test_copies__of_a_few_updates__then_they_are_those_that_fractions_give(updates: list[list[int]]) -> None:
-    def deviation(one: int, other: int, of: int) -> list[Fraction]:
-        rest = [row for place, row in enumerate(updates) if place not in (one, other)]
-        middle = [Fraction(sum(column), len(rest)) for column in zip(*rest, strict=True)] if rest else [Fraction(0)] * 6
-        return [value - mean for value, mean in zip(updates[of], middle, strict=True)]
+    def alike(one: int, other: int, weigh: list[Fraction]) -> bool:
+        rest = [place for place in range(len(updates)) if place not in (one, other)]
+        whole = sum((weigh[place] for place in rest), Fraction(0))
+        middle = [sum(weigh[p] * updates[p][c] for p in rest) / whole if rest else Fraction(0) for c in range(6)]
+        x, y = ([v - m for v, m in zip(updates[of], middle, strict=True)] for of in (one, other))
+        xy, xx, yy = (sum(a * b for a, b in zip(*pair, strict=True)) for pair in ((x, y), (x, x), (y, y)))
+        least = Fraction(ALIKE, ONE) + (1 - Fraction(ALIKE, ONE)) / (whole + 1)
+        return xy > 0 and xy**2 >= least**2 * xx * yy
 
-    def dot(left: list[Fraction], right: list[Fraction]) -> Fraction:
-        return sum((a * b for a, b in zip(left, right, strict=True)), Fraction(0))
-
-    def alike(one: int, other: int) -> bool:
-        x, y = deviation(one, other, one), deviation(one, other, other)
-        least = Fraction(ALIKE, ONE) + (1 - Fraction(ALIKE, ONE)) / (len(updates) - 1)
-        return dot(x, y) > 0 and dot(x, y) ** 2 >= least**2 * dot(x, x) * dot(y, y)
-
-    places = range(len(updates))
-    assert counted(updates) == tuple(sum(one == other or alike(one, other) for other in places) for one in places)
+    places, counts = range(len(updates)), [1] * len(updates)
+    for _ in range(2):
+        weigh = [Fraction(1, count) for count in counts]
+        counts = [sum(one == other or alike(one, other, weigh) for other in places) for one in places]
+    assert counted(updates) == tuple(counts)
 
 
 def test_copies__when_everyone_learnt_the_same_task__then_what_they_share_makes_nobody_a_copy() -> None:
