@@ -183,10 +183,14 @@ def assess(
     """Measure a round.
 
     before: the updates of the latest merge before, which everybody could replay.
-    Raises: ValueError if a slope is not finite; BadPackage if the program can't run.
+    Raises: ValueError for a rule that drops values, or a slope that is not finite; BadPackage if the program can't run.
     """
     if not merge.updates:
         return Assessment((), (), ())
+    if merge.drops_values:
+        raise ValueError(
+            "gradients don't measure updates of which values are dropped; use the rule mean or centered_clip"
+        )
     gradient_D = mean_gradient(merge, holdout, points)
     products_NN = inner_products(merge.updates, merge.updates)
     norms_N = products_NN.diagonal().astype(np.float64)

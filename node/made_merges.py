@@ -53,6 +53,11 @@ class MadeMerge:
         return self.state_of((1 << len(self.updates)) - 1)
 
     @property
+    def drops_values(self) -> bool:
+        """Whether the rule leaves out values coordinate by coordinate, so that no part stands for an update."""
+        return trimmed(self.parameters, len(self.updates)) > 0
+
+    @property
     def _rate(self) -> float:
         """By how many of the state's units one unit of the aggregate moves it."""
         return self.parameters.eta / ONE * (ONE - self.parameters.beta) / ONE
@@ -73,7 +78,8 @@ class MadeMerge:
         """Each update's part of the step that the merge made, in units of the state; they add up to what updates did.
 
         mean: all of them linear. trimmed_mean, median: the values that were kept (the aggregate of t * q is t times
-        that of q, so these are its slopes along the way). centered_clip: with the scales as they were.
+        that of q, so these are its slopes along the way; without an update others would be kept, of which they know
+        nothing). centered_clip: with the scales as they were.
 
         Shapes: -> (N, B) float64.
         """

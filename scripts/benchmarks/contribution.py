@@ -132,10 +132,10 @@ def _shown_agreement(rows: Sequence[Found]) -> dict[str, str]:
 
 
 def _pay(task: Task, alpha: float | None, seed: int) -> Found:
-    """What cheats and rarities earn, in shares of the pot."""
+    """What cheats and rarities earn, in shares of the pot; who cheats has the most data."""
     rng = np.random.default_rng(seed)
     holdout, rows = task.split(rng)
-    hands = deal(task.labels, rows, 6, alpha, rng)
+    hands = sorted(deal(task.labels, rows, 6, alpha, rng), key=len, reverse=True)
     honest = [Player(Kind.HONEST, hand) for hand in hands]
     free = [Player(kind, hands[0]) for kind in (Kind.ZERO, Kind.NOISE, Kind.REPLAY)]
     once, first = _earned(task, holdout, honest, seed)
@@ -179,7 +179,7 @@ def _paid(merge: MadeMerge, holdout: Holdout, before: Sequence[NDArray[np.int16]
 def _shown_pay(rows: Sequence[Found]) -> dict[str, str]:
     """Each case as a ratio, over all seeds together and in each."""
     cases = {
-        "30 % flipped labels / least paid honest (IID: below 1)": ("flipped", "least honest"),
+        "30 % flipped labels / least paid honest (target, IID: below 1)": ("flipped", "least honest"),
         "only holder of a digit / average (target: 1 or more)": ("holder", "average"),
         "an update sent three times / once (target: 1 or less)": ("sent three times", "sent once"),
         "a data set trained twice / once (target: 1 or less)": ("trained twice", "trained once"),
@@ -188,11 +188,11 @@ def _shown_pay(rows: Sequence[Found]) -> dict[str, str]:
         "replay / honest (target: 0.05 or less)": ("replay", "honest"),
     }
     return {
-        label: f"{_ratio(rows, *pair):.2f} ({', '.join(f'{_ratio([row], *pair):.2f}' for row in rows)})"
+        label: f"{_ratio(rows, *pair)} ({', '.join(_ratio([row], *pair) for row in rows)})"
         for label, pair in cases.items()
     }
 
 
-def _ratio(rows: Sequence[Found], part: str, whole: str) -> float:
+def _ratio(rows: Sequence[Found], part: str, whole: str) -> str:
     total = sum(row[whole] for row in rows)
-    return float(sum(row[part] for row in rows) / total) if total else float("nan")
+    return f"{sum(row[part] for row in rows) / total:.2f}" if total else "unpaid"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,8 +35,11 @@ HONEST = Kind.HONEST
 
 
 @pytest.fixture(scope="module")
-def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
-    return digits_task(tmp_path_factory.mktemp("digits"))
+def task(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Task]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # batches are so small that threads only wait for each other
+    yield digits_task(tmp_path_factory.mktemp("digits"))
+    torch.set_num_threads(threads)
 
 
 def earned(task: Task, holdout: Holdout, players: Sequence[Player], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -116,6 +119,22 @@ def test_assess__when_the_model_has_diverged__then_it_is_refused(task: Task) -> 
     broken = Examples(holdout.examples.features * float("inf"), holdout.examples.labels)
     with pytest.raises(ValueError, match="a contribution can't be nan"):
         assess(merge, replace(holdout, examples=broken))
+
+
+@pytest.mark.parametrize("rule", [MergeRule.TRIMMED_MEAN, MergeRule.MEDIAN])
+def test_assess__of_a_rule_that_drops_values__then_it_says_what_can_be_measured(task: Task, rule: MergeRule) -> None:
+    holdout, merge = second_round(task, None)
+    with pytest.raises(ValueError, match="use the rule mean or centered_clip"):
+        assess(replace(merge, parameters=MergeParameters(rule, ONE, trim=int(rule == MergeRule.TRIMMED_MEAN))), holdout)
+
+
+def test_contributions__of_clipped_updates__then_they_agree_with_exact_shapley(task: Task) -> None:
+    holdout, merge = second_round(task, 0.5)
+    parameters = MergeParameters(MergeRule.CENTERED_CLIP, ONE, bucket=1, iterations=2, tau=40_000)
+    clipped = MadeMerge(parameters, np.vstack([merge.before_PD, np.zeros_like(merge.before_PD)]), merge.updates)
+    exact = exact_shapley(game_of(clipped, holdout))
+    assert np.corrcoef(exact, contributions(clipped, holdout, points=2))[0, 1] >= 0.99
+    assert not np.array_equal(clipped.state_D, merge.state_D)
 
 
 RULES = [
