@@ -88,17 +88,25 @@ abstract contract Handler is Test {
         _;
         uint256 expected = before + (cameIn[bounty] - inBefore) - (wentOut[bounty] - outBefore);
         assertEq(token.balanceOf(address(market)), expected, "money moved by an action");
-        for (uint256 k = 1; k <= BOUNTIES; ++k) {
-            Clock memory clock = market.clock(BountyId.wrap(k));
-            if (reopened[k] != 0 && clock.phase != Phase.Ended) {
-                assertEq(uint256(clock.phase), uint256(Phase.OpenMerge), "a voided round is open to all");
-                assertEq(clock.round, reopened[k], "a voided round is merged again");
-                continue;
+        if (bounty != 0) {
+            _checkProgress(bounty);
+        } else {
+            for (uint256 k = 1; k <= BOUNTIES; ++k) {
+                _checkProgress(k);
             }
-            uint256 progress = _rank(clock);
-            assertTrue(progress >= _progress[k], "state went back");
-            _progress[k] = progress;
         }
+    }
+
+    function _checkProgress(uint256 bounty) private {
+        Clock memory clock = market.clock(BountyId.wrap(bounty));
+        if (reopened[bounty] != 0 && clock.phase != Phase.Ended) {
+            assertEq(uint256(clock.phase), uint256(Phase.OpenMerge), "a voided round is open to all");
+            assertEq(clock.round, reopened[bounty], "a voided round is merged again");
+            return;
+        }
+        uint256 progress = _rank(clock);
+        assertTrue(progress >= _progress[bounty], "state went back");
+        _progress[bounty] = progress;
     }
 
     /// @dev Grows along a bounty's life: rounds, then phases within a round; the end is the greatest.

@@ -179,12 +179,15 @@ contract ProofHandler is Handler {
             }
             skip(400);
             market.settle(id);
+            bool claimed_ = false; // the last merge that stands pays for all before it
             for (uint16 round = roundsOf[bounty]; round > 0; --round) {
                 bool lapsed = market.lapsedShare(id, round) != 0;
-                for (uint256 k = 0; k < PROVIDERS; ++k) {
-                    if (_payouts[bounty][round].length != 0) _claim(bounty, providerAt(k), round);
+                bool pays = !claimed_ && _payouts[bounty][round].length != 0;
+                for (uint256 k = 0; (pays || lapsed) && k < PROVIDERS; ++k) {
+                    if (pays) _claim(bounty, providerAt(k), round);
                     if (lapsed) _claimLapsed(bounty, providerAt(k), round);
                 }
+                claimed_ = claimed_ || pays;
             }
             for (uint256 k = 0; k < PROVIDERS; ++k) {
                 if (stakeOf[bounty][providerAt(k)] != 0) _withdrawStake(bounty, providerAt(k));
