@@ -99,7 +99,7 @@ def test_logs__when_verbose__then_our_details_but_nobody_elses(capsys: pytest.Ca
     ]
 
 
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
 @pytest.mark.parametrize("as_json", [True, False])
 def test_logs__when_a_text_is_hostile__then_it_stays_one_line_and_steers_nothing(
     capsys: pytest.CaptureFixture[str], text: str, as_json: bool
