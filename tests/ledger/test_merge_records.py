@@ -34,9 +34,9 @@ def test_unpack_reasons__when_the_bytes_are_anything__then_only_whole_reasons_ar
 
 
 def test_label__when_the_code_means_nothing__then_it_says_so() -> None:
-    assert (GivenReason(6).label, GivenReason(7).label, GivenReason(0).label) == (
+    assert (GivenReason(6).label, GivenReason(11).label, GivenReason(0).label) == (
         "out-of-range",
-        "unknown-7",
+        "unknown-11",
         "unknown-0",
     )
     assert [code for code in range(256) if GivenReason(code).is_judged] == [5, 6]
