@@ -25,7 +25,7 @@ from node.block_rules import ServerStep
 from node.blocks import Blocks, Scratch, pieces, run_blocks
 from node.merge_arithmetic import GUARD, ONE, scale_of
 
-_VALUES = 2**19
+_VALUES = 2**20
 """Values of all updates at a time: few enough for the cache, enough that calls, and waiting for the interpreter's lock,
 cost little."""
 
