@@ -201,6 +201,7 @@ abstract contract Handler is Test {
         Clock memory clock = market.clock(id);
         if (clock.phase != Phase.Commit || !_active(id, account)) return;
         uint16 earlier = market.provider(id, account).commitRound;
+        if (earlier == clock.round) return; // one commitment a round, also after a disqualification
         if (market.commitmentOf(id, account) != 0 && !interrupted[BountyId.unwrap(id)][earlier]) return;
         bytes32 commitment = _commitment(id, clock.round, account);
         vm.prank(account);
