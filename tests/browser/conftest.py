@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+import requests
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from node.connections import open_files, open_ledgers, open_store
@@ -38,7 +40,16 @@ def address(shown: Shown) -> Iterator[str]:
     settings = load_settings(shown.reader.config)
     ledgers = open_ledgers(settings)
     with closing(ledgers.chain), serving(ledgers, open_files(settings, open_store(settings)), 0) as found:
+        _await_record(f"{found}bounty/{shown.ended}")
         yield found.rstrip("/")
+
+
+def _await_record(page: str) -> None:
+    """Until the explorer has read the chain that far: what it has not read yet is not found."""
+    deadline = time.monotonic() + SOON_MS / 1000
+    while requests.get(page, timeout=5).status_code != 200:
+        assert time.monotonic() < deadline, f"{page} is still not there"
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
