@@ -41,6 +41,8 @@ class Tag(IntEnum):
     PAYOUT = 3
     DISTANCE = 4
     LISTED = 5
+    MASKED = 6
+    MASK_KEYS = 7
 
 
 class EmptyTree(BadInput):
