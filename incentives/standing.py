@@ -77,7 +77,7 @@ class MergeStanding:
     """A merge that stands.
 
     round:    what was committed and revealed.
-    paid:     what it claims to add to the payouts.
+    paid:     what it claims to add to the payouts; 0 once that was released to be divided by contribution.
     previous: the round whose merge it builds on, 0 for the initial state.
     """
 

@@ -7,6 +7,7 @@ as it is, so that one fault does not hide or cause others.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from incentives import deposits, proofs
@@ -32,7 +33,9 @@ from ledger.records import (
     MergeVoided,
     Refunded,
     Revealed,
+    RewardRule,
     RoundOpened,
+    ShareReleased,
     StakeForfeited,
     StakeWithdrawn,
     Timestamp,
@@ -216,6 +219,19 @@ def _lapsed_claimed(state: Settlement, event: LapsedClaimed) -> None:
     state.payouts += event.amount
 
 
+def _share_released(state: Settlement, event: ShareReleased) -> None:
+    merge = state.merges.get(event.round)
+    by_contribution = state.terms.reward_rule == RewardRule.CONTRIBUTION
+    state.require(event, "shares are released where pay is by contribution", by_contribution)
+    state.require(event, f"round {event.round} has a merge", merge is not None)
+    waiting = merge.paid if merge else NOTHING
+    state.expect(event, "released share", event.amount, min(waiting, max(state.owed, 0)))
+    if merge is not None:
+        state.merges[event.round] = replace(merge, paid=NOTHING)
+    state.owed -= event.amount
+    state.payouts += event.amount
+
+
 def _cancelled(state: Settlement, event: Cancelled) -> None:
     state.expect_status(event, Status.JOINING)
     state.expect(event, "refund", event.refunded, state.free)
@@ -252,6 +268,7 @@ _STEPS: dict[type[Event], Callable[[Settlement, Any], None]] = {
     BondForfeited: deposits.bond_forfeited,
     Claimed: _claimed,
     LapsedClaimed: _lapsed_claimed,
+    ShareReleased: _share_released,
     Cancelled: _cancelled,
     Refunded: _refunded,
 }

@@ -22,12 +22,20 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "contracts" / "src"
 ARTIFACTS = ROOT / "contracts" / "artifacts"
 NPM_COMPILER = ROOT / "scripts" / "solc"
-CONTRACTS = ("TrainingMarket", "FraudProofs", "ChunkDemands", "EvaluationMarket", "DevToken")
+CONTRACTS = (
+    "TrainingMarket",
+    "FraudProofs",
+    "ChunkDemands",
+    "ContributionScores",
+    "MaskProofs",
+    "EvaluationMarket",
+    "DevToken",
+)
 
 SETTINGS: dict[str, Any] = {
     "evmVersion": "cancun",
     "metadata": {"appendCBOR": False, "bytecodeHash": "none"},
-    "optimizer": {"enabled": True, "runs": 600},
+    "optimizer": {"enabled": True, "runs": 300},
     "viaIR": True,
 }
 """What decides the bytecode; `contracts/foundry.toml` says the same."""

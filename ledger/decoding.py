@@ -18,7 +18,12 @@ from ledger.records import Event, MergeClaim, MergeRule, Position, PrivacyMode, 
 
 Abi = Sequence[Mapping[str, Any]]
 
-_ENUMS = {"mergeRule": MergeRule, "rewardRule": RewardRule, "privacy": PrivacyMode, "metric": Metric}
+_ENUMS: dict[Any, dict[str, Any]] = {
+    Terms: {"mergeRule": MergeRule, "rewardRule": RewardRule, "privacy": PrivacyMode},
+    EvaluationTerms: {"metric": Metric},
+}
+"""The enumerations among a record's fields, by Solidity name."""
+
 _STRUCTS: dict[str, Any] = {
     "struct Terms": Terms,
     "struct MergeClaim": MergeClaim,
@@ -135,7 +140,7 @@ def _struct_builder(solidity: str, parts: Sequence[Mapping[str, Any]]) -> tuple[
     record = _STRUCTS[solidity]
     names = [snake(part["name"]) for part in parts]
     order = [names.index(field.name) for field in fields(record)]
-    enums = [_ENUMS.get(parts[place]["name"]) for place in order]
+    enums = [_ENUMS.get(record, {}).get(parts[place]["name"]) for place in order]
 
     def make(*values: Any) -> Any:
         return record(*[kind(value) if kind else value for kind, value in zip(enums, values, strict=True)])
@@ -170,11 +175,8 @@ _Struct = TypeVar("_Struct", Terms, MergeClaim, EvaluationTerms)
 
 
 def _struct(record: type[_Struct], named: Mapping[str, Any]) -> _Struct:
-    return record(**{snake(name): _enum(name, value) for name, value in named.items()})
-
-
-def _enum(name: str, value: Any) -> Any:
-    return _ENUMS[name](value) if name in _ENUMS else value
+    enums = _ENUMS.get(record, {})
+    return record(**{snake(name): enums[name](value) if name in enums else value for name, value in named.items()})
 
 
 def snake(name: str) -> str:

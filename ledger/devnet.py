@@ -80,8 +80,8 @@ class BrokenDeployment(ChainError):
     def __init__(self, market: Address) -> None:
         self.market = market
         super().__init__(
-            f"The market {market} and its judges don't name each other: the account sent another transaction between. "
-            f"Deploy them again while nothing else uses the account."
+            f"The market {market} and the contracts beside it don't name each other: "
+            f"the account sent another transaction between. Deploy them again while nothing else uses the account."
         )
 
 
@@ -107,23 +107,29 @@ def start_devnet(directory: Path, settings: DevnetSettings = DevnetSettings()) -
 
 
 def deploy_contracts(transactor: Transactor) -> Deployed:
-    """Deploy a token, a market with the two contracts that judge its merges, and the market for evaluations.
+    """Deploy a token, a market with the contracts that it names, and the market for evaluations.
 
     Raises: BrokenDeployment if the account sent something else in between.
     """
     token, _ = transactor.deploy("deploy the token", artifact("DevToken"))
     chain, account = transactor.chain, Address(transactor.address)
-    third = Nonce(chain.transaction_count(account) + 2)
-    expected = Address(get_create_address(HexAddress(HexStr(account)), third))
-    proofs, _ = transactor.deploy("deploy the judge of merges", artifact("FraudProofs"), [expected])
+    first = chain.transaction_count(account)
+    expected = _created(account, first + 4)
+    judges = [expected, _created(account, first + 1)]
+    proofs, _ = transactor.deploy("deploy the judge of merges", artifact("FraudProofs"), judges)
+    masks, _ = transactor.deploy("deploy the judge of masked merges", artifact("MaskProofs"), [expected, proofs])
     demands, _ = transactor.deploy("deploy the demands for chunks", artifact("ChunkDemands"), [expected])
-    market, receipt = transactor.deploy("deploy the market", artifact("TrainingMarket"), [proofs, demands])
+    scores, _ = transactor.deploy("deploy the division by contribution", artifact("ContributionScores"), [expected])
+    market, receipt = transactor.deploy("deploy the market", artifact("TrainingMarket"), [proofs, demands, scores])
     named = {
-        market: Market(chain, market).judges(),
-        proofs: _named(chain, "FraudProofs", proofs),
-        demands: _named(chain, "ChunkDemands", demands),
+        market: (*Market(chain, market).judges(), Market(chain, market).scores()),
+        proofs: _named(chain, "FraudProofs", proofs, "market", "masks"),
+        masks: _named(chain, "MaskProofs", masks, "market", "proofs"),
+        demands: _named(chain, "ChunkDemands", demands, "market"),
+        scores: _named(chain, "ContributionScores", scores, "market"),
     }
-    if named != {market: (proofs, demands), proofs: (market,), demands: (market,)}:
+    of_market = {demands: (market,), scores: (market,)}
+    if named != {market: (proofs, demands, scores), proofs: (market, masks), masks: (market, proofs), **of_market}:
         raise BrokenDeployment(market)
     return Deployed(market, token, receipt.block, deploy_evaluations(transactor))
 
@@ -133,9 +139,15 @@ def deploy_evaluations(transactor: Transactor) -> Address:
     return transactor.deploy("deploy the market for evaluations", artifact("EvaluationMarket"))[0]
 
 
-def _named(chain: Chain, name: str, address: Address) -> tuple[Address]:
-    """The market that one of its judges names."""
-    return (Address(chain.call(chain.contract(address, artifact(name)["abi"]).functions.market())),)
+def _created(account: Address, transaction: int) -> Address:
+    """The address of the contract that a transaction of the account deploys."""
+    return Address(get_create_address(HexAddress(HexStr(account)), Nonce(transaction)))
+
+
+def _named(chain: Chain, name: str, address: Address, *views: str) -> tuple[Address, ...]:
+    """The contracts that one of them names."""
+    contract = chain.contract(address, artifact(name)["abi"])
+    return tuple(Address(chain.call(getattr(contract.functions, view)())) for view in views)
 
 
 def fund_ether(chain: Chain, account: Address, wei: int) -> None:

@@ -109,6 +109,10 @@ class Market:
         """The contracts that may void a merge: `FraudProofs` and `ChunkDemands`."""
         return Address(self._call("proofs", at=None)), Address(self._call("demands", at=None))
 
+    def scores(self) -> Address:
+        """The contract that divides what is paid by contribution."""
+        return Address(self._call("scores", at=None))
+
     def lapsed_share(self, bounty: BountyId, round_number: int, at: Block | None = None) -> Wei:
         return Wei(self._call("lapsedShare", bounty, round_number, at=at))
 

@@ -10,7 +10,7 @@ from ledger.records import MergeRule
 
 WORD_BYTES = 32
 
-_BITS = {"eta": 32, "beta": 16, "trim": 8, "bucket": 8, "iterations": 8, "tau": 32}
+_BITS = {"eta": 32, "beta": 16, "trim": 8, "bucket": 8, "iterations": 8, "tau": 32, "attackers": 8}
 """Bits of each field, the lowest first."""
 
 _SHIFTS = dict(zip(_BITS, accumulate([0, *_BITS.values()]), strict=False))
@@ -21,7 +21,12 @@ _RANGES = {
     (MergeRule.CENTERED_CLIP, "iterations"): (1, 4),
     (MergeRule.CENTERED_CLIP, "tau"): (1, 2**32 - 1),
 }
-"""What a rule may set beside `eta` and `beta`; where it has no entry, the field must be 0."""
+"""What a rule may set beside `eta`, `beta` and `attackers`; where it has no entry, the field must be 0."""
+
+PROVABLE = (MergeRule.MEAN, MergeRule.TRIMMED_MEAN, MergeRule.MEDIAN, MergeRule.CENTERED_CLIP)
+"""Rules that a proof on chain computes again at one coordinate. Of the others every update must be read whole."""
+
+_NEEDS_ATTACKERS = (MergeRule.MULTI_KRUM, MergeRule.NEAREST_NEIGHBOURS)
 
 
 class BadMergeParameters(ProtocolFault):
@@ -42,6 +47,7 @@ class MergeParameters:
     bucket:     updates that `centered_clip` averages before it clips.
     iterations: clipping steps.
     tau:        clipping radius.
+    attackers:  faulty updates that the rule is to withstand.
 
     Units:      eta and beta in 2**-16, tau in grid units.
     """
@@ -53,6 +59,7 @@ class MergeParameters:
     bucket: int = 0
     iterations: int = 0
     tau: int = 0
+    attackers: int = 0
 
     @property
     def planes(self) -> int:
@@ -61,7 +68,7 @@ class MergeParameters:
 
     def problems(self, min_updates: int) -> list[str]:
         """All that keeps a bounty with this quorum from having these numbers, a sentence each."""
-        ranges = {"eta": (1, 2**32 - 1), "beta": (0, 2**16 - 1)}
+        ranges = {"eta": (1, 2**32 - 1), "beta": (0, 2**16 - 1), "attackers": (0, 2**8 - 1)}
         found = []
         for name in _BITS:
             least, most = ranges.get(name) or _RANGES.get((self.rule, name), (0, 0))
@@ -71,7 +78,25 @@ class MergeParameters:
                 found.append(f"{name} is {value} and must be {allowed} for {self.rule.name.lower()}")
         if self.rule == MergeRule.TRIMMED_MEAN and 2 * self.trim >= min_updates:
             found.append(f"dropping {self.trim} values at each end leaves nothing of a quorum of {min_updates} updates")
+        most = self.most_attackers(min_updates)
+        if self.attackers > most:
+            found.append(f"attackers is {self.attackers}; of {min_updates} updates the rule withstands {most}")
+        if self.rule in _NEEDS_ATTACKERS and self.attackers == 0:
+            found.append(f"attackers must be at least 1 for {self.rule.name.lower()}")
         return found
+
+    def most_attackers(self, updates: int) -> int:
+        """How many faulty ones among so many updates the rule can withstand at most, with its other numbers."""
+        match self.rule:
+            case MergeRule.MEAN:
+                return 0
+            case MergeRule.TRIMMED_MEAN:
+                return self.trim
+            case MergeRule.CENTERED_CLIP:
+                return (-(-updates // max(self.bucket, 1)) - 1) // 2
+            case MergeRule.MULTI_KRUM:
+                return max(updates - 3, 0) // 2
+        return max(updates - 1, 0) // 2
 
     def pack(self) -> bytes:
         """The word that the chain holds, big-endian.

@@ -37,6 +37,7 @@ class Reason(IntEnum):
     STALE = 8
     NEGLIGIBLE = 9
     HARMFUL = 10
+    UNMASKABLE = 11
 
     @property
     def label(self) -> str:
@@ -92,6 +93,7 @@ class MergeRecord:
     state_cid: Digest
     report_cid: Digest
     payout_leaves: int
+    metric: int
     rejected: int
     reasons_hash: Hash32
     scales_hash: Hash32
@@ -112,7 +114,7 @@ class KeptMerge:
     paid: Wei
 
 
-_RECORD_TYPES = ["uint32", "bytes32", "bytes32", "bytes32", "uint16", "uint256", *["bytes32"] * 4]
+_RECORD_TYPES = ["uint32", "bytes32", "bytes32", "bytes32", "uint16", "uint32", "uint256", *["bytes32"] * 4]
 
 
 def record_of(merged: Merged) -> MergeRecord:
@@ -128,6 +130,7 @@ def claim_record(claim: MergeClaim, merged_at: Timestamp) -> MergeRecord:
         state_cid=claim.state_cid,
         report_cid=claim.report_cid,
         payout_leaves=claim.payout_leaves,
+        metric=claim.metric,
         rejected=claim.rejected,
         reasons_hash=keccak(claim.reasons),
         scales_hash=claim.scales_hash,

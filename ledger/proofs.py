@@ -25,6 +25,7 @@ NO_RECORD = MergeRecord(
     state_cid=Digest(ZERO_HASH),
     report_cid=Digest(ZERO_HASH),
     payout_leaves=0,
+    metric=0,
     rejected=0,
     reasons_hash=ZERO_HASH,
     scales_hash=ZERO_HASH,
@@ -137,6 +138,10 @@ class FraudProofs:
         """What orders a round's buckets; None before it was drawn."""
         found = Hash32(self.chain.call(self.contract.functions.seedOf(bounty, round_number), at))
         return None if found == ZERO_HASH else found
+
+    def masks(self) -> Address:
+        """The contract that judges merges of masked updates."""
+        return Address(self.chain.call(self.contract.functions.masks()))
 
 
 class ProofWriter:

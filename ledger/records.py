@@ -7,10 +7,13 @@ Plain frozen records without behaviour beyond what follows from their own fields
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import NewType
 
 from ledger.cid import Digest
+from ledger.enumerations import MergeRule as MergeRule
+from ledger.enumerations import Phase as Phase
+from ledger.enumerations import PrivacyMode as PrivacyMode
+from ledger.enumerations import RewardRule as RewardRule
 from ledger.keccak import Hash32
 
 Address = NewType("Address", str)
@@ -24,33 +27,6 @@ Wei = NewType("Wei", int)
 
 Timestamp = NewType("Timestamp", int)
 """Seconds since 1970 by the chain's clock."""
-
-
-class MergeRule(IntEnum):
-    MEAN = 0
-    TRIMMED_MEAN = 1
-    MEDIAN = 2
-    CENTERED_CLIP = 3
-
-
-class RewardRule(IntEnum):
-    EQUAL = 0
-    STAKE = 1
-
-
-class PrivacyMode(IntEnum):
-    OPEN = 0
-
-
-class Phase(IntEnum):
-    NONE = 0
-    JOINING = 1
-    COMMIT = 2
-    REVEAL = 3
-    MERGE = 4
-    OPEN_MERGE = 5
-    ENDED = 6
-    CANCELLED = 7
 
 
 @dataclass(frozen=True)
@@ -80,6 +56,7 @@ class Terms:
     chunks: int
     demand_fee: Wei
     answer_seconds: int
+    target: int
     manifest: Digest
     state_root: Hash32
     merge_parameters: bytes
@@ -136,6 +113,7 @@ class MergeClaim:
     payout_root: Hash32
     paid: Wei
     payout_leaves: int
+    metric: int
     rejected: int
     reasons: bytes
     scales_hash: Hash32
@@ -310,6 +288,14 @@ class LapsedClaimed(Event):
     round: int
     provider: Address
     update_root: Hash32
+    amount: Wei
+
+
+@dataclass(frozen=True)
+class ShareReleased(Event):
+    """The share of a vested round went to the contract that divides it by contribution."""
+
+    round: int
     amount: Wei
 
 

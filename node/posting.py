@@ -153,4 +153,5 @@ def terms_for(offer: Offer, manifest: Manifest, digest: Digest) -> Terms:
         merge_rule=parameters.rule,
         merge_parameters=parameters.pack(),
         privacy=PrivacyMode.OPEN,
+        target=0,
     )

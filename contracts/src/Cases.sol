@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {BountyId, Merge, MergeRecord, MergeRule, Reveal, Terms} from "./Types.sol";
+import {BountyId, Merge, MergeRecord, MergeRule, PrivacyMode, Reveal, RewardRule, Terms} from "./Types.sol";
 import {Disputed, IFraudProofs, Opening, PayoutOpening} from "./interfaces/IFraudProofs.sol";
 import {ITrainingMarket} from "./interfaces/ITrainingMarket.sol";
 import {BitsLib} from "./libraries/BitsLib.sol";
@@ -28,6 +28,9 @@ abstract contract Cases is IFraudProofs {
     ITrainingMarket public immutable market;
 
     /// @inheritdoc IFraudProofs
+    address public immutable masks;
+
+    /// @inheritdoc IFraudProofs
     mapping(BountyId bounty => mapping(uint16 round => bytes32)) public seedOf;
 
     /// @dev What every proof against a merge looks at.
@@ -40,8 +43,8 @@ abstract contract Cases is IFraudProofs {
         uint256[] accepted; // reveal indices, rising; in bucket order once `_inBucketOrder` was called
     }
 
-    constructor(ITrainingMarket newMarket) {
-        market = newMarket;
+    constructor(ITrainingMarket newMarket, address newMasks) {
+        (market, masks) = (newMarket, newMasks);
     }
 
     // --- cases ---
@@ -79,6 +82,10 @@ abstract contract Cases is IFraudProofs {
         for (uint256 index = 0; index < reveals; ++index) {
             if (rejected >> index & 1 == 0) accepted[count++] = index;
         }
+    }
+
+    function _isMasked(Terms memory terms) internal pure returns (bool) {
+        return terms.privacy == PrivacyMode.Masked;
     }
 
     function _planes(Case memory present) internal pure returns (uint256) {
@@ -262,12 +269,22 @@ abstract contract Cases is IFraudProofs {
         }
     }
 
+    /// @dev What all payout leaves together gain by the round.
+    function _allEarned(Case memory present, RevealWord[] memory shown) internal pure returns (uint256 all) {
+        (uint256 share, uint256 total) = (_share(present), _totalWeight(shown));
+        if (_paysByContribution(present)) return total == 0 ? 0 : share;
+        for (uint256 k = 0; k < shown.length; ++k) {
+            all += share * shown[k].weight() / total;
+        }
+    }
+
     /// @dev What `account` earns by its update, of which a round has one at most.
     function _earned(Case memory present, bytes32[] calldata updateRoots, address account)
         internal
         view
         returns (uint96)
     {
+        if (_paysByContribution(present)) return 0;
         RevealWord[] memory shown = _acceptedReveals(present, updateRoots);
         for (uint256 k = 0; k < shown.length; ++k) {
             if (shown[k].provider() == account) {
@@ -275,6 +292,11 @@ abstract contract Cases is IFraudProofs {
             }
         }
         return 0;
+    }
+
+    /// @dev Then the round's share is released as a whole, and no leaf ever grows.
+    function _paysByContribution(Case memory present) internal pure returns (bool) {
+        return present.terms.rewardRule == RewardRule.Contribution;
     }
 
     function _share(Case memory present) internal pure returns (uint256) {

@@ -22,15 +22,24 @@ contract FraudProofs is Cases {
     /// @dev The codes of reasons that are about a chunk; smaller ones are about the file, greater ones don't exist.
     uint8 private constant WRONG_NORM = 5;
     uint8 private constant OUT_OF_RANGE = 6;
-    uint8 private constant LAST_REASON = 10; // 1 to 4 are about files, 7 to 10 about whole updates
+    uint8 private constant LAST_REASON = 11; // 1 to 4 are about files, 7 to 10 about whole updates, 11 about a group
 
-    constructor(ITrainingMarket newMarket) Cases(newMarket) {}
+    constructor(ITrainingMarket newMarket, address newMasks) Cases(newMarket, newMasks) {}
 
     // --- terms ---
 
     /// @inheritdoc IFraudProofs
     function checkTerms(Terms calldata terms) external view {
         TermsLib.validate(terms);
+    }
+
+    // --- masked updates ---
+
+    /// @inheritdoc IFraudProofs
+    function voidFor(BountyId bounty, uint16 round, address prover) external {
+        require(msg.sender == masks, NotMasks());
+
+        market.voidMerge(bounty, round, prover);
     }
 
     // --- drawing ---
@@ -63,6 +72,8 @@ contract FraudProofs is Cases {
         bytes calldata scales
     ) external {
         Case memory present = _open(disputed);
+        require(!_isMasked(present.terms), WrongMode());
+        require(MergeRuleLib.isProvable(present.terms.mergeRule), WrongRule());
         require(coordinate < OpeningLib.COORDINATES, OutOfRange(coordinate, OpeningLib.COORDINATES));
         _checkStates(present, disputed, chunk, beforehand, afterwards);
         _inBucketOrder(present);
@@ -99,8 +110,9 @@ contract FraudProofs is Cases {
 
     /// @inheritdoc IFraudProofs
     function proveLeaf(BountyId bounty, uint16 round, uint32 chunk, uint64 sum, Opening calldata leaf) external {
-        uint256 chunks = market.terms(bounty).chunks;
-        bytes32 root = _updateRoot(chunk, chunks, sum, leaf);
+        Terms memory terms = market.terms(bounty);
+        require(!_isMasked(terms), WrongMode());
+        bytes32 root = _updateRoot(chunk, terms.chunks, sum, leaf);
         require(_hasWrongSum(leaf.content, sum) || _isOffGrid(leaf.content), NoFault());
 
         market.disqualify(bounty, round, root, msg.sender);
@@ -130,9 +142,10 @@ contract FraudProofs is Cases {
         Reveal memory shown = _reveal(disputed, updateRoot);
         require(keccak256(reasons) == disputed.record.reasonsHash, WrongPreimage());
         (uint8 code, uint32 chunk) = _reasonOf(disputed.record.rejected, reasons, shown.index);
-        bool isJudged = code == WRONG_NORM || code == OUT_OF_RANGE;
-        require(isJudged || code == 0 || code > LAST_REASON, NotJudged(code));
-        if (isJudged && chunk < present.terms.chunks) {
+        bool isOfChunk = code == WRONG_NORM || code == OUT_OF_RANGE;
+        require(isOfChunk || code == 0 || code > LAST_REASON, NotJudged(code));
+        // a masked chunk can't have these faults
+        if (isOfChunk && !_isMasked(present.terms) && chunk < present.terms.chunks) {
             require(!shown.disqualified, NoFault());
             bytes32 opened = _updateRoot(chunk, present.terms.chunks, sum, leaf);
             require(opened == updateRoot, WrongUpdate(0, opened));
@@ -168,12 +181,10 @@ contract FraudProofs is Cases {
     function provePaid(Disputed calldata disputed, bytes32[] calldata updateRoots, address leafless) external {
         Case memory present = _open(disputed);
         RevealWord[] memory shown = _acceptedReveals(present, updateRoots);
-        (uint256 share, uint256 total) = (_share(present), _totalWeight(shown));
-        uint256 follows = 0;
+        uint256 follows = _allEarned(present, shown);
         // no leaf is ever taken away: its member would start at 0 again
         bool isComplete = present.merged.previous == 0 || disputed.previous.payoutLeaves <= disputed.record.payoutLeaves;
-        for (uint256 k = 0; k < shown.length; ++k) {
-            follows += share * shown[k].weight() / total;
+        for (uint256 k = 0; k < shown.length && !_paysByContribution(present); ++k) {
             if (shown[k].provider() == leafless && !_hasLeaf(disputed, leafless)) isComplete = false;
         }
         require(follows != present.merged.paid || !isComplete, NoFault());

@@ -13,6 +13,7 @@ import {
     Phase,
     Provider,
     Reveal,
+    RewardRule,
     Status,
     Terms
 } from "./Types.sol";
@@ -65,9 +66,12 @@ contract TrainingMarket is MarketViews {
     /// @inheritdoc ITrainingMarket
     address public immutable demands;
 
-    /// @dev The three contracts name each other for ever: each is deployed with the addresses that the others will have.
-    constructor(address newProofs, address newDemands) {
-        (proofs, demands) = (newProofs, newDemands);
+    /// @inheritdoc ITrainingMarket
+    address public immutable scores;
+
+    /// @dev The contracts name each other for ever: each is deployed with the addresses that the others will have.
+    constructor(address newProofs, address newDemands, address newScores) {
+        (proofs, demands, scores) = (newProofs, newDemands, newScores);
     }
 
     // --- owner ---
@@ -301,7 +305,8 @@ contract TrainingMarket is MarketViews {
         );
 
         (bounty.mergedRound, bounty.lastVestsAt) = (round, vestsAt);
-        live.next(bounty.terms, BountyLib.time());
+        if (bounty.terms.isReachedBy(newMerge.metric)) live.reach(BountyLib.time());
+        else live.next(bounty.terms, BountyLib.time());
         BountyLib.announce(id, live);
         bounty.live = live;
     }
@@ -384,6 +389,23 @@ contract TrainingMarket is MarketViews {
         emit EventsLib.LapsedClaimed(id, round, msg.sender, updateRoot, amount);
 
         bounty.token.safeTransfer(msg.sender, amount);
+    }
+
+    /// @inheritdoc ITrainingMarket
+    function release(BountyId id, uint16 round) external returns (uint96 amount) {
+        require(msg.sender == scores, ErrorsLib.NotScores());
+        Bounty storage bounty = _bounties[id];
+        Merge storage merged = bounty.merges[round];
+        require(bounty.terms.rewardRule == RewardRule.Contribution, ErrorsLib.NotByContribution());
+        require(merged.payoutRoot != 0 && block.timestamp >= merged.vestsAt, ErrorsLib.NotVested(merged.vestsAt));
+        amount = merged.paid < bounty.owed ? merged.paid : bounty.owed;
+
+        merged.paid = 0;
+        bounty.owed -= amount;
+
+        emit EventsLib.ShareReleased(id, round, amount);
+
+        if (amount != 0) bounty.token.safeTransfer(scores, amount);
     }
 
     /// @inheritdoc ITrainingMarket

@@ -11,18 +11,25 @@ enum MergeRule {
     Mean,
     TrimmedMean,
     Median,
-    CenteredClip
+    CenteredClip,
+    MultiKrum,
+    GeometricMedian,
+    NearestNeighbours
 }
 
 /// @notice How a round's share is divided among accepted updates. New rules are appended, never renumbered.
 enum RewardRule {
     Equal,
-    Stake
+    Stake,
+    Contribution // by `ContributionScores`, which takes each round's share as a whole
 }
 
 /// @notice How updates are protected. New modes are appended, never renumbered.
 enum PrivacyMode {
-    Open
+    Open, // anyone can read every update
+    Dp, // the same; each is made with noise of its provider's
+    Masked, // only sums of groups can be read
+    Encrypted // not taken by this market
 }
 
 /// @notice Where a bounty stands. Derived from block time; see `ITrainingMarket.clock`.
@@ -54,7 +61,7 @@ struct Terms {
     uint16 maxUpdates; // .. 256
     MergeRule mergeRule;
     RewardRule rewardRule;
-    uint8 maxWeight; // cap of a stake weight, in multiples of `stake`; 1 for `Equal`
+    uint8 maxWeight; // cap of a stake weight, in multiples of `stake`; 1 for every other reward rule
     PrivacyMode privacy;
     // slot 3
     uint96 forfeit; // what a provider loses from its stake for a commit without a reveal, <= stake
@@ -68,6 +75,7 @@ struct Terms {
     // slot 4
     uint96 demandFee; // what it costs to demand a chunk, paid to whoever answers, > 0
     uint24 answerSeconds; // how long a demanded chunk may stay away, > 0
+    uint32 target; // a merge whose `metric` is at least this ends the bounty; 0: none
     // slots 5 ..
     bytes32 manifest; // sha2-256 digest of the manifest's CIDv0
     bytes32 stateRoot; // chunk-tree root of the initial state (all zeros)
@@ -85,7 +93,7 @@ struct Live {
     uint16 commits;
     uint16 reveals;
     uint64 squaredNormBound; // of the terms, again: a reveal then reads no terms
-    uint16 lastRound; // while a voided round is merged again: the latest round that was opened; else 0
+    uint16 lastRound; // while a voided round is merged again, or the target is reached: the latest round that was opened; else 0
 }
 
 /// @notice What only a transaction can change; time moves a bounty within `Running` and to `Ended`.
@@ -117,6 +125,7 @@ struct MergeClaim {
     bytes32 payoutRoot; // sealed chunk-tree root of cumulative payouts, a leaf a member
     uint96 paid; // what this round adds to the payouts, <= the round's share
     uint16 payoutLeaves; // the payout tree's leaves: the first so many members, <= those that ever joined
+    uint32 metric; // what the merging party measured on the hold-out, in units of 1e-6, more is better; untrusted
     uint256 rejected; // bit i set: the update with reveal index i is rejected
     bytes reasons; // 4 bytes a rejected update, by rising index: the code, and the faulty chunk as a uint24
     bytes32 scalesHash; // keccak of the clipping scales; 0 for a rule that has none
@@ -131,6 +140,7 @@ struct MergeRecord {
     bytes32 stateCid;
     bytes32 reportCid;
     uint16 payoutLeaves;
+    uint32 metric;
     uint256 rejected;
     bytes32 reasonsHash; // keccak of the claim's reasons
     bytes32 scalesHash;
@@ -148,7 +158,7 @@ struct Merge {
     uint16 previous; // the round whose merge it builds on, 0 for the initial state
     // slot 2
     address aggregator; // whose bond answers for it
-    uint96 paid; // what it added to the payouts
+    uint96 paid; // what it added to the payouts; under `Contribution` 0 once that was released
 }
 
 /// @notice A provider's standing in one bounty. One slot.

@@ -71,6 +71,7 @@ contract InvariantsTest is Markets {
             chunks: 8,
             demandFee: 1,
             answerSeconds: 20,
+            target: 0,
             manifest: "manifest",
             stateRoot: "state",
             mergeParameters: bytes32(uint256(65_536))

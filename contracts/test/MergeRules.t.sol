@@ -112,7 +112,7 @@ contract MergeRulesTest is Test {
                 values[k] = drawn[k];
                 rotated[(k + rotation % 40) % 40] = drawn[k];
             }
-            Parameters memory parameters = Parameters(65_536, 9, rule == 1 ? 3 : 0, 1, 1, 1);
+            Parameters memory parameters = Parameters(65_536, 9, rule == 1 ? 3 : 0, 1, 1, 1, 0);
             (int256 one, int256 two) = MergeRuleLib.merge(MergeRule(rule), parameters, 5, -6, values, scales);
             (int256 other, int256 another) = MergeRuleLib.merge(MergeRule(rule), parameters, 5, -6, rotated, scales);
             assertTrue(one == other && two == another, "reordered");
@@ -120,13 +120,13 @@ contract MergeRulesTest is Test {
     }
 
     function test_merge__whenScalesAreMissing__isRefused() public {
-        Parameters memory parameters = Parameters(65_536, 0, 0, 2, 2, 1);
+        Parameters memory parameters = Parameters(65_536, 0, 0, 2, 2, 1, 0);
         vm.expectRevert(abi.encodeWithSelector(MergeRuleLib.TooFewScales.selector, 17, 18));
         this.merge(MergeRule.CenteredClip, parameters, new int256[](5), new bytes(17));
     }
 
     function test_distanceTerm__beforeTheFirstIteration__needsOneBucketAlone() public pure {
-        Parameters memory parameters = Parameters(65_536, 0, 0, 2, 2, 1);
+        Parameters memory parameters = Parameters(65_536, 0, 0, 2, 2, 1, 0);
         (int256[] memory values, int256[] memory bucket) = (new int256[](4), new int256[](2));
         (values[2], values[3]) = (-77, 500);
         (bucket[0], bucket[1]) = (-77, 500);
@@ -143,7 +143,7 @@ contract MergeRulesTest is Test {
             for (uint256 k = 0; k < values.length; ++k) {
                 values[k] = int16(uint16(uint256(keccak256(abi.encode(k)))));
             }
-            Parameters memory parameters = Parameters(65_536, 0, rule == 1 ? 9 : 0, 1, 4, 1);
+            Parameters memory parameters = Parameters(65_536, 0, rule == 1 ? 9 : 0, 1, 4, 1, 0);
             uint256 before = gasleft();
             this.merge(MergeRule(rule), parameters, values, new bytes(256 * 4 * 3));
             assertLe(before - gasleft(), 1_500_000, "gas");
@@ -151,7 +151,7 @@ contract MergeRulesTest is Test {
     }
 
     function test_distanceTerm__ofAChunkOf128Updates__leavesRoomInABlock() public view {
-        Parameters memory parameters = Parameters(65_536, 0, 0, 1, 4, 1);
+        Parameters memory parameters = Parameters(65_536, 0, 0, 1, 4, 1, 0);
         uint256 before = gasleft();
         this.distanceTerm(parameters, new int256[](128), new bytes(128 * 4 * 3));
         assertLe((before - gasleft()) * 128, 13_000_000, "gas");

@@ -103,6 +103,7 @@ class MergeWork:
             payout_root=payout_root(payout_tree(payouts)),
             paid=paid,
             payout_leaves=len(payouts),
+            metric=0,
             rejected=rejected,
             reasons=pack_reasons([rejections[index].given for index in sorted(rejections)]),
             scales_hash=scales_hash,

@@ -185,6 +185,7 @@ class _Stage:
             payout_root=payout_root(payout_tree(payouts)),
             paid=paid,
             payout_leaves=len(leaf_members(history, number)),
+            metric=0,
             rejected=0,
             reasons=b"",
             scales_hash=ZERO_HASH,

@@ -34,16 +34,16 @@ def test_unpack_reasons__when_the_bytes_are_anything__then_only_whole_reasons_ar
 
 
 def test_label__when_the_code_means_nothing__then_it_says_so() -> None:
-    assert (GivenReason(6).label, GivenReason(11).label, GivenReason(0).label) == (
+    assert (GivenReason(6).label, GivenReason(12).label, GivenReason(0).label) == (
         "out-of-range",
-        "unknown-11",
+        "unknown-12",
         "unknown-0",
     )
     assert [code for code in range(256) if GivenReason(code).is_judged] == [5, 6]
 
 
 def test_record_hash__then_it_is_the_hash_of_the_encoded_struct() -> None:
-    merged = make.merged(1, 6, rejected=0b10, reasons=make.reasons(4), payout_leaves=7)
+    merged = make.merged(1, 6, rejected=0b10, reasons=make.reasons(4), payout_leaves=7, metric=9)
     claim = merged.claim
     values = (
         merged.merged_at,
@@ -51,13 +51,14 @@ def test_record_hash__then_it_is_the_hash_of_the_encoded_struct() -> None:
         claim.state_cid,
         claim.report_cid,
         7,
+        9,
         0b10,
         keccak(claim.reasons),
         claim.scales_hash,
         claim.distances_hash,
         claim.clip_cid,
     )
-    struct = "(uint32,bytes32,bytes32,bytes32,uint16,uint256,bytes32,bytes32,bytes32,bytes32)"
+    struct = "(uint32,bytes32,bytes32,bytes32,uint16,uint32,uint256,bytes32,bytes32,bytes32,bytes32)"
     assert record_hash(record_of(merged)) == keccak(encode([struct], [values]))[:28]
 
 

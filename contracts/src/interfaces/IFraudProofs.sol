@@ -68,7 +68,11 @@ interface IFraudProofs {
     error NotAccepted(uint16 index);
     /// @notice The bytes given do not have the recorded hash.
     error WrongPreimage();
+    /// @notice The bounty's merge rule has nothing that this proof could show.
     error WrongRule();
+    /// @notice The bounty's updates are masked: `MaskProofs` judges what is in them.
+    error WrongMode();
+    error NotMasks();
     /// @notice Only an account without code can draw, so that no draw can be undone by its caller.
     error NotPlainAccount();
     error AlreadyDrawn();
@@ -76,6 +80,13 @@ interface IFraudProofs {
 
     /// @notice The market whose merges are judged.
     function market() external view returns (ITrainingMarket);
+
+    /// @notice The contract that judges merges of masked updates.
+    function masks() external view returns (address);
+
+    /// @notice Void a merge that `masks` has found wrong. Only for it.
+    /// @param prover who gets the reward
+    function voidFor(BountyId bounty, uint16 round, address prover) external;
 
     /// @notice Refuse terms with a field out of its range, above all a merge rule whose merges could not be judged here.
     function checkTerms(Terms calldata terms) external view;
@@ -86,7 +97,8 @@ interface IFraudProofs {
     /// @notice Draw the seed of the present round once its reveals are over. The first draw counts.
     function draw(BountyId bounty, uint16 round) external;
 
-    /// @notice The new state at one coordinate is not what the rule gives.
+    /// @notice The new state at one coordinate is not what the rule gives. Not for rules that need whole updates, and not
+    /// for masked ones.
     /// @param beforehand the chunk in the state that the merge builds on
     /// @param afterwards the chunk in the merged state
     /// @param updates of every accepted update, by rising reveal index (`centered_clip`: in bucket order), packed:
@@ -103,14 +115,14 @@ interface IFraudProofs {
     ) external;
 
     /// @notice A chunk of an update does not have its committed sum of squares, or holds -32768. The provider loses
-    /// its stake and the update is disqualified. Anyone may prove it as long as the bounty knows the update.
+    /// its stake and the update is disqualified. Anyone may prove it as long as the bounty knows the update, unless masked.
     function proveLeaf(BountyId bounty, uint16 round, uint32 chunk, uint64 sum, Opening calldata leaf) external;
 
     /// @notice The merge accepted a disqualified update.
     function proveAcceptance(Disputed calldata disputed, bytes32 updateRoot) external;
 
     /// @notice An update was rejected for a fault that the chunk named in the reason does not have, or for a reason
-    /// that does not exist. `leaf` and `sum` are not read in the second case.
+    /// that does not exist (under masks there are no such faults). `leaf` and `sum` are not read in the second case.
     function proveRejection(
         Disputed calldata disputed,
         bytes calldata reasons,
@@ -125,8 +137,8 @@ interface IFraudProofs {
     function provePayout(Disputed calldata disputed, PayoutOpening calldata payout, bytes32[] calldata updateRoots)
         external;
 
-    /// @notice The merge's `paid` is not what its accepted updates earn together, or its payout tree has no leaf for
-    /// a provider that earned, or fewer leaves than the one before.
+    /// @notice The merge's `paid` is not what its accepted updates earn together (by contribution: the whole share), or
+    /// its payout tree has no leaf for a provider that earned by it, or fewer leaves than the one before.
     /// @param updateRoots The accepted updates' roots, by rising reveal index.
     /// @param leafless A provider of one of them that has no leaf; anything where it is about something else.
     function provePaid(Disputed calldata disputed, bytes32[] calldata updateRoots, address leafless) external;

@@ -58,7 +58,8 @@ interface ITrainingMarket {
     /// aggregator's duty begins with the first round and ends with the bounty.
     function withdrawBond(BountyId bounty) external;
 
-    /// @notice Record the merge of `round`, which opens the next round or ends the bounty. See `MergeClaim`.
+    /// @notice Record the merge of `round`, which opens the next round, or ends the bounty: after the last, and where its
+    /// `metric` reaches the target. See `MergeClaim`.
     /// @dev The contract checks the merge's form. Its content can be proven wrong, by anyone, until its payouts vest
     /// `challengeSeconds` later, or later where a demand extends that.
     function merge(BountyId bounty, uint16 round, MergeClaim calldata claim) external;
@@ -88,6 +89,11 @@ interface ITrainingMarket {
     /// @notice Pay the caller for an update that it revealed in a round that ended without a merge.
     function claimLapsed(BountyId bounty, uint16 round, bytes32 updateRoot) external;
 
+    /// @notice Hand the vested `paid` of a round that is paid by contribution over to `scores`, once; later calls give 0.
+    /// Only for `scores`.
+    /// @return amount what was transferred: `paid`, or what is owed where a wrong payout tree took of it
+    function release(BountyId bounty, uint16 round) external returns (uint96 amount);
+
     /// @notice Write down what time alone has decided (a lapsed round, an expiry). Anyone may call at any time; every
     /// call that depends on it does it first.
     function settle(BountyId bounty) external;
@@ -103,6 +109,9 @@ interface ITrainingMarket {
 
     /// @notice The contract that takes demands for withheld chunks.
     function demands() external view returns (address);
+
+    /// @notice The contract that divides what is paid by contribution.
+    function scores() external view returns (address);
 
     /// @notice How many bounties were posted; also the latest id.
     function bountyCount() external view returns (uint256);

@@ -64,8 +64,7 @@ library ClockLib {
 
     /// @notice Let `round` be merged again, by anyone who has bonded. Rounds opened since are not opened again.
     function reopen(Live memory live, Terms storage terms, uint16 round, uint16 reveals, uint32 moment) internal view {
-        if (live.status == Status.Ended) live.lastRound = terms.rounds;
-        else if (live.lastRound == 0) live.lastRound = live.round;
+        if (live.lastRound == 0) live.lastRound = live.status == Status.Ended ? terms.rounds : live.round;
         live.status = Status.Running;
         live.round = round;
         live.since = moment;
@@ -75,9 +74,19 @@ library ClockLib {
         live.reveals = reveals;
     }
 
+    /// @notice End the bounty for good: where its last merges are voided and made again, no round follows.
     function end(Live memory live, uint32 moment) internal pure {
         live.status = Status.Ended;
         live.since = moment;
+        live.lastRound = 0;
+    }
+
+    /// @notice End the bounty because a merge reached the target. Should that be voided, it goes on after the latest
+    /// round that was opened.
+    function reach(Live memory live, uint32 moment) internal pure {
+        uint16 latest = live.lastRound == 0 ? live.round : live.lastRound;
+        end(live, moment);
+        (live.round, live.lastRound) = (latest, latest);
     }
 
     /// @notice Count a commit. The one that completes the quorum fixes the end of the phase.

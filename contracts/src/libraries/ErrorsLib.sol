@@ -75,4 +75,8 @@ library ErrorsLib {
     error NotLapsed();
     error AlreadyCompensated();
     error NothingToRefund();
+    /// @notice Only the contract that divides by contribution may call this.
+    error NotScores();
+    /// @notice The bounty's reward rule pays by payout trees.
+    error NotByContribution();
 }

@@ -80,5 +80,7 @@ library EventsLib {
     event LapsedClaimed(
         BountyId indexed bounty, uint16 indexed round, address indexed provider, bytes32 updateRoot, uint96 amount
     );
+    /// @notice The share of a vested round went to the contract that divides it by contribution.
+    event ShareReleased(BountyId indexed bounty, uint16 indexed round, uint96 amount);
     event Refunded(BountyId indexed bounty, address indexed owner, uint128 amount);
 }

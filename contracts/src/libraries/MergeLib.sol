@@ -36,6 +36,7 @@ library MergeLib {
             claim.stateCid,
             claim.reportCid,
             claim.payoutLeaves,
+            claim.metric,
             claim.rejected,
             keccak256(claim.reasons),
             claim.scalesHash,

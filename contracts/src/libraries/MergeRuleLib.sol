@@ -11,6 +11,7 @@ struct Parameters {
     uint8 bucket; // updates a bucket
     uint8 iterations; // of clipping
     uint32 tau; // clipping radius in grid units
+    uint8 attackers; // faulty updates that the rule is to withstand
 }
 
 /// @title MergeRuleLib
@@ -23,7 +24,7 @@ library MergeRuleLib {
     uint256 private constant GUARD_BITS = 8;
     uint256 private constant RATE_BITS = 16;
     uint256 private constant SCALE_BYTES = 3;
-    uint256 private constant USED_BITS = 104;
+    uint256 private constant USED_BITS = 112;
 
     uint256 private constant MOST_TRIM = 127;
     uint256 private constant MOST_BUCKET = 16;
@@ -44,6 +45,7 @@ library MergeRuleLib {
         parameters.bucket = uint8(word >> 56);
         parameters.iterations = uint8(word >> 64);
         parameters.tau = uint32(word >> 72);
+        parameters.attackers = uint8(word >> 104);
     }
 
     /// @notice Whether every field is in its range, and 0 where `rule` does not use it.
@@ -52,10 +54,15 @@ library MergeRuleLib {
         if (uint256(packed) >> USED_BITS != 0 || p.eta == 0) return false;
         bool trims = p.trim != 0 && p.trim <= MOST_TRIM && 2 * uint256(p.trim) < minUpdates;
         if (rule == MergeRule.TrimmedMean ? !trims : p.trim != 0) return false;
-        if (rule != MergeRule.CenteredClip) return p.bucket == 0 && p.iterations == 0 && p.tau == 0;
-        return
-            p.bucket != 0 && p.bucket <= MOST_BUCKET && p.iterations != 0 && p.iterations <= MOST_ITERATIONS
-                && p.tau != 0;
+        bool clips = p.bucket != 0 && p.bucket <= MOST_BUCKET && p.iterations != 0 && p.iterations <= MOST_ITERATIONS
+            && p.tau != 0;
+        if (rule == MergeRule.CenteredClip ? !clips : p.bucket != 0 || p.iterations != 0 || p.tau != 0) return false;
+        return _withstands(rule, p, minUpdates);
+    }
+
+    /// @notice Whether a proof can compute the rule again at one coordinate. Of the others every update must be read whole.
+    function isProvable(MergeRule rule) internal pure returns (bool) {
+        return rule <= MergeRule.CenteredClip;
     }
 
     /// @notice How many planes a state has: the accumulators and, where one is kept, the previous aggregate.
@@ -145,6 +152,17 @@ library MergeRuleLib {
     }
 
     // --- internal ---
+
+    /// @dev Whether the rule can withstand so many faulty among `least` updates.
+    function _withstands(MergeRule rule, Parameters memory p, uint256 least) private pure returns (bool) {
+        uint256 attackers = p.attackers;
+        if (rule == MergeRule.Mean) return attackers == 0;
+        if (rule == MergeRule.TrimmedMean) return attackers <= p.trim;
+        if (rule == MergeRule.CenteredClip) return 2 * attackers < (least + p.bucket - 1) / p.bucket;
+        if (rule == MergeRule.MultiKrum) return attackers != 0 && 2 * attackers + 2 < least;
+        if (rule == MergeRule.NearestNeighbours && attackers == 0) return false;
+        return 2 * attackers < least;
+    }
 
     function _trimOf(MergeRule rule, Parameters memory parameters, uint256 count) private pure returns (uint256) {
         if (rule == MergeRule.Median) return count == 0 ? 0 : (count - 1) / 2;

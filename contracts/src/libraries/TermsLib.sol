@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {RewardRule, Terms} from "../Types.sol";
+import {MergeRule, PrivacyMode, RewardRule, Terms} from "../Types.sol";
 import {ErrorsLib} from "./ErrorsLib.sol";
 import {MergeRuleLib} from "./MergeRuleLib.sol";
 
@@ -33,7 +33,7 @@ library TermsLib {
             ErrorsLib.InvalidTerms("maxUpdates")
         );
         require(
-            terms.maxWeight != 0 && (terms.rewardRule != RewardRule.Equal || terms.maxWeight == 1),
+            terms.maxWeight != 0 && (terms.rewardRule == RewardRule.Stake || terms.maxWeight == 1),
             ErrorsLib.InvalidTerms("maxWeight")
         );
         require(terms.forfeit <= terms.stake, ErrorsLib.InvalidTerms("forfeit"));
@@ -57,11 +57,24 @@ library TermsLib {
             MergeRuleLib.areValid(terms.mergeRule, terms.mergeParameters, terms.minUpdates),
             ErrorsLib.InvalidTerms("mergeParameters")
         );
+        require(_isKept(terms), ErrorsLib.InvalidTerms("privacy"));
+    }
+
+    /// @notice Whether a merge with this metric ends the bounty.
+    function isReachedBy(Terms storage terms, uint32 metric) internal view returns (bool) {
+        uint32 target = terms.target;
+        return target != 0 && metric >= target;
     }
 
     /// @notice The part of the pot that `round` may pay. The shares of all rounds add up to the pot.
     function share(Terms storage terms, uint16 round) internal view returns (uint96) {
         (uint256 pot, uint256 rounds) = (terms.pot, terms.rounds);
         return uint96(pot * round / rounds - pot * (round - 1) / rounds);
+    }
+
+    /// @dev Under masks a rule can only see sums of groups, and nobody what a single update is worth.
+    function _isKept(Terms calldata terms) private pure returns (bool) {
+        if (terms.privacy != PrivacyMode.Masked) return terms.privacy != PrivacyMode.Encrypted;
+        return terms.mergeRule <= MergeRule.Median && terms.rewardRule != RewardRule.Contribution;
     }
 }

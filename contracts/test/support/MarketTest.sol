@@ -98,6 +98,7 @@ abstract contract MarketTest is Markets {
             chunks: 8,
             demandFee: 1e18,
             answerSeconds: 20,
+            target: 0,
             manifest: keccak256("manifest"),
             stateRoot: keccak256("state 0"),
             mergeParameters: bytes32(uint256(65_536))
@@ -308,6 +309,7 @@ abstract contract MarketTest is Markets {
             payoutRoot: leaves.length == 0 ? keccak256("payouts") : Trees.payoutRoot(leaves),
             paid: paid,
             payoutLeaves: _clock().memberCount,
+            metric: 0,
             rejected: rejected,
             reasons: reasons,
             scalesHash: 0,
@@ -326,6 +328,7 @@ abstract contract MarketTest is Markets {
                     newMerge.stateCid,
                     newMerge.reportCid,
                     uint256(newMerge.payoutLeaves),
+                    uint256(newMerge.metric),
                     newMerge.rejected,
                     keccak256(newMerge.reasons),
                     newMerge.scalesHash,

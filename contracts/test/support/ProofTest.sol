@@ -195,6 +195,7 @@ abstract contract ProofTest is MarketTest {
             made.stateCid,
             made.reportCid,
             made.payoutLeaves,
+            made.metric,
             made.rejected,
             keccak256(made.reasons),
             made.scalesHash,
