@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import audit, canary, commit, contribution, merge, mirror, screening
+from scripts.benchmarks import audit, canary, commit, contribution, masking, merge, mirror, screening
 from scripts.benchmarks.measure import Figures, console, machine, show
 
 BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
     "mirror": mirror.run,
     "screening": screening.run,
     "contribution": contribution.run,
+    "masking": masking.run,
 }
 
 
