@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from node.blocks import Scratch, pieces
 from node.merge_arithmetic import GUARD, ONE, RATE_BITS, STATE_MAX, STATE_MIN
-from node.sorting_networks import Keep, middle_network
+from node.sorting_networks import Comparator, Keep, middle_network
 
 _STEP = 32 * 1024
 """Coordinates of a block that take the server's step at a time, in the cache."""
@@ -141,13 +142,21 @@ def add_up_middle(updates: Sequence[NDArray[np.int16]], dropped: int, sums_B: ND
         *rows, spare = _sort_scratch.rows(count + 1, part.stop - part.start, np.int16)
         for row, update_B in zip(rows, updates, strict=True):
             np.copyto(row, update_B[part])
-        for low, high, keep in network:
-            if keep == Keep.LOW:
-                np.minimum(rows[low], rows[high], out=rows[low])
-            elif keep == Keep.HIGH:
-                np.maximum(rows[low], rows[high], out=rows[high])
-            else:
-                np.minimum(rows[low], rows[high], out=spare)
-                np.maximum(rows[low], rows[high], out=rows[high])
-                rows[low], spare = spare, rows[low]
+        run_network(network, rows, spare)
         add_up(rows[dropped : count - dropped], sums_B[part])
+
+
+def run_network(network: Sequence[Comparator], rows: list[NDArray[Any]], spare: NDArray[Any]) -> None:
+    """Sort the rows' columns as far as the network does; rows and `spare` change places.
+
+    Shapes: each row and spare (W,), of one type.
+    """
+    for low, high, keep in network:
+        if keep == Keep.LOW:
+            np.minimum(rows[low], rows[high], out=rows[low])
+        elif keep == Keep.HIGH:
+            np.maximum(rows[low], rows[high], out=rows[high])
+        else:
+            np.minimum(rows[low], rows[high], out=spare)
+            np.maximum(rows[low], rows[high], out=rows[high])
+            rows[low], spare = spare, rows[low]

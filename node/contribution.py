@@ -23,12 +23,12 @@ from incentives.contribution import ONE, copies, counts_once, is_new, to_score, 
 from incentives.shapley import Game
 from node.blocks import pieces
 from node.data.schema import Examples
+from node.distances import inner_products
 from node.evaluation import evaluate
 from node.made_merges import MadeMerge
 from node.manifest import STATE_EXTRA_BITS, Manifest
 from node.model import apply_state, flatten, layout, unflatten
 from node.package.program import EVALUATION_BATCH, Program
-from node.screening import inner_products
 from node.training.losses import LOSSES
 
 BLOCK = 2**16
@@ -183,13 +183,14 @@ def assess(
     """Measure a round.
 
     before: the updates of the latest merge before, which everybody could replay.
-    Raises: ValueError for a rule that drops values, or a slope that is not finite; BadPackage if the program can't run.
+    Raises: ValueError for a rule that chooses among updates, or a slope that is not finite; BadPackage if the program
+            can't run.
     """
     if not merge.updates:
         return Assessment((), (), ())
-    if merge.drops_values:
+    if not merge.is_measurable:
         raise ValueError(
-            "gradients don't measure updates of which values are dropped; use the rule mean or centered_clip"
+            "gradients don't measure updates that a rule chooses among; use the rule mean or centered_clip"
         )
     gradient_D = mean_gradient(merge, holdout, points)
     products_NN = inner_products(merge.updates, merge.updates)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from ledger.keccak import keccak
-from ledger.merge_parameters import MergeParameters
+from ledger.merge_parameters import PROVABLE, MergeParameters
 from ledger.records import MergeRule
 
 GUARD_BITS = 8
@@ -41,8 +41,11 @@ def merge_coordinate(
 
     values: of the accepted updates, in the order of their merge (`bucket_order`).
     scales: of every iteration and bucket, in units of 2**-16; empty unless the rule clips.
+    Raises: ValueError for a rule that one coordinate does not tell.
     """
-    if not values or len(values) <= 2 * trimmed(parameters, len(values)):
+    if parameters.rule not in PROVABLE:
+        raise ValueError(f"{parameters.rule.name.lower()} looks at whole updates; no coordinate stands alone")
+    if len(values) < least_updates(parameters):
         return accumulator, previous
     aggregate = _aggregate(parameters, previous, values, scales)
     moved = (parameters.beta * previous + (ONE - parameters.beta) * aggregate) >> RATE_BITS
@@ -50,9 +53,26 @@ def merge_coordinate(
     return min(max(stepped, STATE_MIN), STATE_MAX), moved if parameters.planes == 2 else 0
 
 
+def least_updates(parameters: MergeParameters) -> int:
+    """How many accepted updates a rule needs; with fewer there is nothing to merge."""
+    match parameters.rule:
+        case MergeRule.TRIMMED_MEAN:
+            return 2 * parameters.trim + 1
+        case MergeRule.MULTI_KRUM:
+            return 2 * parameters.attackers + 3
+        case MergeRule.NEAREST_NEIGHBOURS:
+            return 2 * parameters.attackers + 1
+    return 1
+
+
 def trimmed(parameters: MergeParameters, count: int) -> int:
     """How many of `count` values a rule drops at each end."""
-    return (count - 1) // 2 if parameters.rule == MergeRule.MEDIAN else parameters.trim
+    match parameters.rule:
+        case MergeRule.MEDIAN:
+            return (count - 1) // 2
+        case MergeRule.NEAREST_NEIGHBOURS:
+            return parameters.attackers
+    return parameters.trim
 
 
 def _aggregate(parameters: MergeParameters, previous: int, values: Sequence[int], scales: Sequence[int]) -> int:

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.commitments import CHUNK
-from ledger.merge_parameters import MergeParameters
+from ledger.merge_parameters import PROVABLE, MergeParameters
 from ledger.records import MergeRule
 from node.block_rules import ServerStep, TrimmedMean, add_up
-from node.blocks import BLOCK, WHOLE_MACHINE, Blocks, run_blocks
+from node.blocks import BLOCK, WHOLE_MACHINE, BlockRule, Blocks, run_blocks
 from node.centered_clip import merge_clipped
+from node.distances import gram, squared_distances
 from node.merge_arithmetic import (
     MAX_UPDATES,
     ONE,
@@ -29,10 +30,13 @@ from node.merge_arithmetic import (
     bucket_order,
     chunk_distance,
     coordinate_mean,
+    least_updates,
     merge_coordinate,
     scale_of,
     trimmed,
 )
+from node.robust_blocks import MixedTrimmedMean, WeightedMean
+from node.robust_rules import krum_selection, median_weights, strangers
 
 __all__ = [
     "BLOCK",
@@ -50,6 +54,7 @@ __all__ = [
     "merge_mean",
     "merge_round",
     "scale_of",
+    "update_weights",
 ]
 
 
@@ -92,16 +97,49 @@ def merge_round(
     _check(planes_PD, updates)
     merged_PD = _room(planes_PD, out)
     nothing = np.empty((0, planes_PD.shape[1] // CHUNK), dtype=np.uint64)
-    dropped = trimmed(parameters, len(updates))
-    if len(updates) <= 2 * dropped or not updates:
+    if len(updates) < least_updates(parameters):
         np.copyto(merged_PD, planes_PD)
         return MergedRound(merged_PD, [], nothing)
     if clips:
         ordered = _in_buckets(parameters, updates, seed)
         return MergedRound(merged_PD, *merge_clipped(parameters, planes_PD, ordered, merged_PD, blocks))
-    rule = TrimmedMean(ServerStep(parameters.eta, parameters.beta), dropped)
-    run_blocks(rule, planes_PD, updates, merged_PD, blocks)
+    rule, counted = _rule(parameters, updates, blocks)
+    run_blocks(rule, planes_PD, counted, merged_PD, blocks)
     return MergedRound(merged_PD, [], nothing)
+
+
+def _rule(
+    parameters: MergeParameters, updates: Sequence[NDArray[np.int16]], blocks: Blocks
+) -> tuple[BlockRule, Sequence[NDArray[np.int16]]]:
+    """What to do at each block, and with which updates; the rules that look at whole updates read them here first."""
+    step, attackers = ServerStep(parameters.eta, parameters.beta), parameters.attackers
+    if parameters.rule in PROVABLE:
+        return TrimmedMean(step, trimmed(parameters, len(updates))), updates
+    products_NN = gram(updates, blocks)
+    distances = squared_distances(products_NN)
+    match parameters.rule:
+        case MergeRule.MULTI_KRUM:
+            return TrimmedMean(step), [updates[place] for place in krum_selection(distances, attackers)]
+        case MergeRule.NEAREST_NEIGHBOURS:
+            far = tuple(map(tuple, strangers(distances, attackers)))
+            return MixedTrimmedMean(step, far, attackers), updates
+    return WeightedMean(step, tuple(median_weights(products_NN.tolist(), distances))), updates
+
+
+def update_weights(parameters: MergeParameters, updates: Sequence[NDArray[np.int16]]) -> NDArray[np.float64]:
+    """How much of each update is in the aggregate of `multi_krum` or `geometric_median`; they add up to 1.
+
+    updates: at least as many as the rule needs.
+    """
+    products_NN = gram(updates)
+    distances = squared_distances(products_NN)
+    weights: NDArray[np.float64] = np.zeros(len(updates))
+    if parameters.rule == MergeRule.MULTI_KRUM:
+        weights[krum_selection(distances, parameters.attackers)] = 1
+    else:
+        weights[:] = median_weights(products_NN.tolist(), distances)
+    weights /= weights.sum()
+    return weights
 
 
 def merge_mean(

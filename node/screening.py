@@ -9,18 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ledger.history import BountyHistory, RoundHistory, accepted
 from ledger.keccak import Hash32
 from ledger.merge_records import Reason
 from ledger.records import Revealed
+from node.distances import inner_products
 from node.manifest_sections import ScreeningSection
 from node.verification import Rejection, VerifiedUpdate
-
-BLOCK = 2**16
-"""Coordinates multiplied at once: the sum of so many products of int16 is exact in a float64."""
 
 ONE = 2**16
 """A cosine of 1."""
@@ -116,18 +111,3 @@ def _alike(units: int, updates: Sequence[VerifiedUpdate], behind: Background) ->
 def is_alike(product: int, one: Revealed, other: Revealed, units: int) -> bool:
     """Whether two updates' cosine is at least `units` of 2**-16: scaling either changes nothing."""
     return product > 0 and product**2 * ONE**2 >= units**2 * one.squared_norm * other.squared_norm
-
-
-def inner_products(rows: Sequence[NDArray[np.int16]], columns: Sequence[NDArray[np.int16]]) -> NDArray[np.int64]:
-    """All products of two lists of updates, exactly.
-
-    Shapes: rows N and columns M of (D,) int16 -> (N, M) int64.
-    Holds:  |q| <= 2^15 and D <= 2^31, so that no sum leaves an int64.
-    """
-    total_NM = np.zeros((len(rows), len(columns)), dtype=np.int64)
-    for start in range(0, len(rows[0]), BLOCK):
-        part = slice(start, start + BLOCK)
-        rows_NB = np.stack([row[part] for row in rows]).astype(np.float64)
-        columns_MB = np.stack([column[part] for column in columns]).astype(np.float64)
-        total_NM += (rows_NB @ columns_MB.T).astype(np.int64)
-    return total_NM

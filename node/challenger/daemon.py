@@ -26,7 +26,7 @@ from node.challenger import decisions
 from node.challenger.decisions import Action, WatchView
 from node.challenger.differences import first_fault
 from node.challenger.evidence import Case
-from node.challenger.faults import FaultyLeaf, Proven, Withheld
+from node.challenger.faults import FaultyLeaf, OnlyReexecuted, Proven, Withheld
 from node.challenger.gathering import Sources, gather, shown_of
 from node.challenger.journal import PROVEN, RIGHT, UNPROVABLE, ChallengeJournal, MergeKey, Verdict, key_of
 from node.challenger.proving import prove
@@ -200,6 +200,9 @@ class ChallengerDaemon:
             self._accept(case)
         elif isinstance(fault, Withheld):
             self._demand(case, fault)
+        elif isinstance(fault, OnlyReexecuted):
+            log.error("merge_wrong_without_proof", sentence=str(fault), **where)
+            self._setup.journal.record(key_of(merged), Verdict(UNPROVABLE, str(fault)))
         else:
             log.warning("merge_wrong", sentence=str(fault), **where)
             self._prove(case, fault)

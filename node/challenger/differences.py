@@ -10,6 +10,7 @@ from eth_utils.address import to_checksum_address
 from ledger.commitments import CHUNK, chunk_squares, payout_root, payout_tree
 from ledger.demands import ChunkKind
 from ledger.keccak import ZERO_HASH
+from ledger.merge_parameters import PROVABLE
 from ledger.merge_records import RECORD_HASH_BYTES, Reason
 from ledger.proofs import Opening
 from ledger.records import Address, Wei
@@ -21,6 +22,7 @@ from node.challenger.faults import (
     Fault,
     FaultyAccepted,
     FaultyLeaf,
+    OnlyReexecuted,
     Undrawn,
     Withheld,
     WrongCoordinate,
@@ -37,16 +39,19 @@ ADDRESS_BYTES = 20
 def first_fault(case: Case) -> Fault | None:
     """What can be proven at once, else what is to be demanded next; None where all is right.
 
-    What costs least to prove comes first. An update rejected over its file alone (`unavailable` and the like) can be
-    judged by nobody afterwards, and is no fault here.
+    What costs least to prove comes first, and last what no proof reaches. An update rejected over its file alone
+    (`unavailable` and the like) can be judged by nobody afterwards, and is no fault here.
     """
     found = [
         fault
         for find in (_undrawn, _acceptance, _leaf, _rejection, _paid, _payout, _withheld_update, _state)
         if (fault := find(case)) is not None
     ]
-    proven = [fault for fault in found if not isinstance(fault, Withheld)]
-    return next(iter([*proven, *found]), None)
+    return min(found, key=_hardness, default=None)
+
+
+def _hardness(fault: Fault) -> int:
+    return 2 if isinstance(fault, OnlyReexecuted) else 1 if isinstance(fault, Withheld) else 0
 
 
 # --- which updates count ---
@@ -185,11 +190,11 @@ def _state(case: Case) -> Fault | None:
         return None
     if case.posted.planes_PD is not None:
         wrong = np.flatnonzero((case.posted.planes_PD != case.ours.planes_PD).any(axis=0))
-        return wrong_coordinate(case, int(wrong[0]), case.posted.planes_PD[:, wrong[0]].tolist())
+        return _wrong_state(case, int(wrong[0]), case.posted.planes_PD[:, wrong[0]].tolist())
     return _shown_state(case, case.ours)
 
 
-def _shown_state(case: Case, ours: Ours) -> WrongCoordinate | Withheld | None:
+def _shown_state(case: Case, ours: Ours) -> WrongCoordinate | OnlyReexecuted | Withheld | None:
     """What the chunks that were shown on demand say. A tree of another form over right chunks is no fault."""
     shown = {chunk: read_state_chunk(one.content) for chunk, one in case.answers(ChunkKind.STATE).items()}
     wrong = {
@@ -203,7 +208,12 @@ def _shown_state(case: Case, ours: Ours) -> WrongCoordinate | Withheld | None:
     if found is None or found.stray:
         return None
     within = int(wrong[found.index][0])
-    return wrong_coordinate(case, found.index * CHUNK + within, shown[found.index][:, within].tolist())
+    return _wrong_state(case, found.index * CHUNK + within, shown[found.index][:, within].tolist())
+
+
+def _wrong_state(case: Case, coordinate: int, claimed: list[int]) -> WrongCoordinate | OnlyReexecuted:
+    fault, rule = wrong_coordinate(case, coordinate, claimed), case.terms.merge_rule
+    return fault if rule in PROVABLE else OnlyReexecuted(fault, rule)
 
 
 def wrong_coordinate(case: Case, coordinate: int, claimed: list[int]) -> WrongCoordinate:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ledger.demands import ChunkKind
 from ledger.keccak import Hash32
-from ledger.records import Address, Wei
+from ledger.records import Address, MergeRule, Wei
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,17 @@ class WrongCoordinate:
             return f"{place}: the merged state holds {self.claimed}, but {self.follows} follows from the updates."
         values = f"holds {self.claimed_previous}, but {self.follows_previous} follows from the updates"
         return f"{place}: the merged state's previous aggregate {values}."
+
+
+@dataclass(frozen=True)
+class OnlyReexecuted:
+    """A wrong state under a rule that no contract recomputes: everyone can see it, and nobody can prove it on chain."""
+
+    fault: WrongCoordinate
+    rule: MergeRule
+
+    def __str__(self) -> str:
+        return f"{self.fault} The rule {self.rule.name.lower()} is re-executable, but no proof on chain reaches it."
 
 
 @dataclass(frozen=True)
@@ -177,4 +188,4 @@ Proven: TypeAlias = (
 )
 """What one transaction proves."""
 
-Fault: TypeAlias = Proven | Withheld
+Fault: TypeAlias = Proven | Withheld | OnlyReexecuted

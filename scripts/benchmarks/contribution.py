@@ -20,8 +20,8 @@ from incentives.contribution import alignment, pay
 from incentives.shapley import ends_mean, exact_shapley, gtg_shapley, guided_orders
 from ledger.records import Wei
 from node.contribution import Holdout, assess, contributions, game_of
+from node.distances import inner_products
 from node.made_merges import MadeMerge
-from node.screening import inner_products
 from scripts.benchmarks.contribution_players import Kind, Player, Task, deal, digits_task, mnist_task, play_round
 from scripts.benchmarks.measure import Figures, console
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.commitments import CHUNK
-from ledger.merge_parameters import MergeParameters
+from ledger.merge_parameters import PROVABLE, MergeParameters
 from ledger.records import MergeRule
 from node.merging import BLOCK, Blocks, merge_mean, merge_round
 from node.updates import decode_update, encode_update
@@ -58,8 +58,13 @@ BARS: dict[str, tuple[MergeParameters, float | None]] = {
     )
     for bucket in (1, 2)
     for iterations in (1, 2, 3)
+} | {
+    f"{rule.name.lower()}, f = 4": (MergeParameters(rule, RATE, attackers=4), None)
+    for rule in MergeRule
+    if rule not in PROVABLE
 }
-"""Each rule, and the Gparam/s that it is to reach on two cores. Clipping reads the updates L + 1 times."""
+"""Each rule, and the Gparam/s that it is to reach on two cores. Clipping reads the updates L + 1 times,
+the rules that look at whole updates twice."""
 
 
 def run(quick: bool) -> Figures:

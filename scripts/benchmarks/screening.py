@@ -22,8 +22,9 @@ from ledger.cid import Digest
 from ledger.commitments import CHUNK, update_tree
 from ledger.keccak import ZERO_HASH
 from ledger.records import Address, BountyId, Position, Revealed
+from node.distances import inner_products
 from node.manifest_sections import ScreeningSection, UpdateSection
-from node.screening import Background, inner_products, screen
+from node.screening import Background, screen
 from node.updates import quantise
 from node.verification import VerifiedUpdate
 from scripts.benchmarks.measure import Figures, console
@@ -100,7 +101,7 @@ def _play(split: Split, seed: int, rounds: int, label: str) -> list[Round]:
     for number in range(1, rounds + 1):
         deltas = [_train(model, weights_D, images[rows], labels[rows]) for rows in shards]
         updates = [quantise(_padded(delta_D), GRID, rng).update for delta_D in deltas]
-        played.append([_verified(index, number, update_D) for index, update_D in enumerate(updates)])
+        played.append([verified(index, number, update_D) for index, update_D in enumerate(updates)])
         mean_D = np.mean([update_D[: len(weights_D)] for update_D in updates], axis=0) / 2**GRID.bits
         weights_D = weights_D + torch.tensor(mean_D, dtype=torch.float32)
         console.print(f"[dim]{label}: round {number}/{rounds}[/dim]   ", end="\r")
@@ -123,7 +124,8 @@ def _padded(delta_D: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.pad(delta_D, (0, -len(delta_D) % CHUNK))
 
 
-def _verified(index: int, number: int, update_D: NDArray[np.int16]) -> VerifiedUpdate:
+def verified(index: int, number: int, update_D: NDArray[np.int16]) -> VerifiedUpdate:
+    """An update as an aggregator has it once its file was checked; Shapes: update_D (D,) int16."""
     tree = update_tree(update_D)
     at, provider = Position(number, index, "0x"), Address(f"0x{index:040x}")
     shown = Revealed(at, BountyId(1), number, provider, index, Digest(ZERO_HASH), tree.root, tree.total, 1)
@@ -139,7 +141,7 @@ def _alarms(games: Sequence[list[Round]]) -> dict[str, float | int | str]:
     for cosine in COSINES:
         section = ScreeningSection(copy_cosine=cosine)
         alarms = sum(
-            len(screen(section, GRID.bits, updates, _behind(before, updates)))
+            len(screen(section, GRID.bits, updates, behind(before, updates)))
             for game in games
             for before, updates in pairwise([[], *game])
         )
@@ -147,7 +149,8 @@ def _alarms(games: Sequence[list[Round]]) -> dict[str, float | int | str]:
     return found
 
 
-def _behind(before: Round, updates: Round) -> Background:
+def behind(before: Round, updates: Round) -> Background:
+    """What a round is screened against: commits in the order of reveals, and the round before."""
     return Background(
         order={one.revealed.index: one.revealed.index for one in updates},
         roots={one.revealed.update_root: one.revealed.round for one in before},
@@ -178,9 +181,9 @@ def _finds(rounds: Sequence[Round], noise: float) -> dict[str, str]:
         size = first.revealed.squared_norm**0.5 / first.update.size**0.5
         noisy_D = first.update + noise * size * rng.standard_normal(first.update.size)
         copy_D = np.clip(np.round(rng.uniform(0.5, 2.0) * noisy_D), -32767, 32767).astype(np.int16)
-        copy = _verified(len(updates), first.revealed.round, copy_D)
+        copy = verified(len(updates), first.revealed.round, copy_D)
         for cosine in COSINES:
             section = ScreeningSection(copy_cosine=cosine)
-            left_out = screen(section, GRID.bits, [first, copy], _behind([], [first, copy]))
+            left_out = screen(section, GRID.bits, [first, copy], behind([], [first, copy]))
             found[cosine] += bool(left_out)
     return {f"found at {cosine:g}": f"{count / len(rounds):.1%}" for cosine, count in found.items()}

@@ -11,9 +11,10 @@ import pytest
 from ledger.commitments import CHUNK, payout_root, payout_tree, state_tree
 from ledger.demands import ChunkKind
 from ledger.keccak import ZERO_HASH, Hash32, keccak
+from ledger.merge_parameters import PROVABLE
 from ledger.merge_records import JUDGED, Reason
 from ledger.proofs import Opening
-from ledger.records import Merged, Wei
+from ledger.records import Merged, MergeRule, Wei
 from ledger.trees import SumTree, Tag, leaf_hashes
 from node.challenger.clip_differences import clip_of
 from node.challenger.differences import first_fault
@@ -22,6 +23,7 @@ from node.challenger.faults import (
     Fault,
     FaultyAccepted,
     FaultyLeaf,
+    OnlyReexecuted,
     Undrawn,
     Withheld,
     WrongCoordinate,
@@ -60,6 +62,25 @@ def test_first_fault__when_one_coordinate_is_one_unit_off__then_names_it_and_its
     merge, planes_PD = moved_state(437)
     follows = int(SMALL.ours().planes_PD[0, 437])
     assert found(merge, posted=Posted(planes_PD)) == WrongCoordinate(1, 437, "first[14, 17]", follows + 1, follows)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in MergeRule if rule not in PROVABLE])
+def test_first_fault__when_no_contract_knows_the_rule__then_a_wrong_state_has_no_proof(rule: MergeRule) -> None:
+    merge, planes_PD = moved_state(437)
+    terms = replace(SMALL.case().terms, merge_rule=rule)
+    fault = found(merge, posted=Posted(planes_PD), terms=terms)
+    assert isinstance(fault, OnlyReexecuted)
+    assert fault.fault == found(merge, posted=Posted(planes_PD))
+    assert f"{rule.name.lower()} is re-executable, but no proof on chain reaches it" in str(fault)
+
+
+def test_first_fault__when_no_contract_knows_the_rule__then_what_can_be_proven_comes_first() -> None:
+    merge, planes_PD = moved_state(437)
+    terms = replace(SMALL.case().terms, merge_rule=MergeRule.MULTI_KRUM)
+    accepted = found(merge, posted=Posted(planes_PD), terms=terms, disqualified=frozenset({1}))
+    assert isinstance(accepted, FaultyAccepted)
+    withheld = found(merge, posted=Posted(), terms=terms)
+    assert isinstance(withheld, Withheld)
 
 
 def test_first_fault__when_the_wrong_state_is_withheld__then_demands_until_the_chunk_is_open() -> None:

@@ -108,6 +108,9 @@ def test_contributions__of_equal_updates__then_they_are_equal(task: Task, rule: 
     assert not np.isclose(found[0], found[1], rtol=1e-3)
 
 
+CHOOSING = [rule for rule in MergeRule if rule not in (MergeRule.MEAN, MergeRule.CENTERED_CLIP)]
+
+
 def test_assess__of_no_updates__then_there_is_nothing(task: Task) -> None:
     holdout, _ = task.split(np.random.default_rng(0))
     assert assess(task.start(), holdout).weights == ()
@@ -121,11 +124,12 @@ def test_assess__when_the_model_has_diverged__then_it_is_refused(task: Task) -> 
         assess(merge, replace(holdout, examples=broken))
 
 
-@pytest.mark.parametrize("rule", [MergeRule.TRIMMED_MEAN, MergeRule.MEDIAN])
-def test_assess__of_a_rule_that_drops_values__then_it_says_what_can_be_measured(task: Task, rule: MergeRule) -> None:
+@pytest.mark.parametrize("rule", CHOOSING)
+def test_assess__of_a_rule_that_chooses__then_it_says_what_can_be_measured(task: Task, rule: MergeRule) -> None:
     holdout, merge = second_round(task, None)
+    parameters = MergeParameters(rule, ONE, trim=int(rule == MergeRule.TRIMMED_MEAN), attackers=1)
     with pytest.raises(ValueError, match="use the rule mean or centered_clip"):
-        assess(replace(merge, parameters=MergeParameters(rule, ONE, trim=int(rule == MergeRule.TRIMMED_MEAN))), holdout)
+        assess(replace(merge, parameters=parameters), holdout)
 
 
 def test_contributions__of_clipped_updates__then_they_agree_with_exact_shapley(task: Task) -> None:
@@ -144,6 +148,9 @@ RULES = [
     MergeParameters(MergeRule.MEDIAN, ONE // 2),
     MergeParameters(MergeRule.CENTERED_CLIP, ONE, bucket=1, iterations=3, tau=3000),
     MergeParameters(MergeRule.CENTERED_CLIP, ONE, bucket=3, iterations=2, tau=1500),
+    MergeParameters(MergeRule.MULTI_KRUM, ONE, attackers=2),
+    MergeParameters(MergeRule.GEOMETRIC_MEDIAN, ONE, attackers=2),
+    MergeParameters(MergeRule.NEAREST_NEIGHBOURS, ONE, attackers=2),
 ]
 
 

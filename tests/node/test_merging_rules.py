@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ledger.commitments import CHUNK
-from ledger.merge_parameters import MergeParameters
+from ledger.merge_parameters import PROVABLE, MergeParameters
 from ledger.records import MergeRule
 from node.block_rules import add_up_middle
 from node.merge_arithmetic import bucket_order, chunk_distance, coordinate_mean, merge_coordinate, scale_of
@@ -35,6 +35,7 @@ def random_parameters(rule: MergeRule, rng: random.Random) -> MergeParameters:
         bucket=rng.choice([1, 2, 3, 16]) if clips else 0,
         iterations=rng.choice([1, 2, 4]) if clips else 0,
         tau=rng.choice([1, 2**32 - 1, 2 ** rng.randrange(32), 2 ** rng.randrange(10, 20)]) if clips else 0,
+        attackers=0 if rule in PROVABLE else rng.choice([1, 2, 3]),
     )
 
 
@@ -98,7 +99,7 @@ def checked_distances(
 
 
 @pytest.mark.unit
-@pytest.mark.parametrize("rule", list(MergeRule))
+@pytest.mark.parametrize("rule", PROVABLE)
 def test_merge_round__when_rounds_are_random__then_they_are_the_rule_in_plain_integers(rule: MergeRule) -> None:
     rng = random.Random(f"plain {rule}")  # noqa: S311 - reproducible rounds, not secrets
     for _ in range(40):
@@ -126,13 +127,13 @@ def test_merge_round__when_blocks_threads_and_order_differ__then_nothing_else_do
             blocks = Blocks(rng.choice([CHUNK, 2 * CHUNK, 200, 300]), pool)
             assert same(merge_round(parameters, planes_PD, updates, SEED, blocks), whole)
             shuffled = rng.sample(updates, len(updates))
-            if parameters.bucket <= 1:
+            if parameters.bucket <= 1 and rule in PROVABLE:
                 other = merge_round(parameters, planes_PD, shuffled, None)
                 assert other.planes_PD.tobytes() == whole.planes_PD.tobytes()
 
 
 @pytest.mark.unit
-@pytest.mark.parametrize("rule", list(MergeRule))
+@pytest.mark.parametrize("rule", PROVABLE)
 def test_merge_round__when_there_are_the_most_updates__then_nothing_overflows(rule: MergeRule) -> None:
     rng = random.Random(f"most {rule}")  # noqa: S311 - reproducible rounds, not secrets
     parameters = MergeParameters(rule, 2**32 - 1, 0, rule == MergeRule.TRIMMED_MEAN)
@@ -167,9 +168,10 @@ def test_merge_round__when_the_model_has_many_pieces__then_each_is_in_its_place(
 @pytest.mark.unit
 @pytest.mark.parametrize("rule", list(MergeRule))
 def test_merge_round__when_there_is_nothing_to_merge__then_the_state_is_copied(rule: MergeRule) -> None:
-    parameters = MergeParameters(rule, ONE, 9, 2 * (rule == MergeRule.TRIMMED_MEAN), 2, 2, 1)
+    drops = rule in (MergeRule.TRIMMED_MEAN, MergeRule.MULTI_KRUM, MergeRule.NEAREST_NEIGHBOURS)
+    parameters = MergeParameters(rule, ONE, 9, 2 * (rule == MergeRule.TRIMMED_MEAN), 2, 2, 1, attackers=2)
     planes_PD, updates = random_round(parameters, CHUNK, random.Random(1), 4)  # noqa: S311
-    made = merge_round(parameters, planes_PD, updates if rule == MergeRule.TRIMMED_MEAN else [], None)
+    made = merge_round(parameters, planes_PD, updates if drops else [], None)
     assert np.array_equal(made.planes_PD, planes_PD)
     assert not np.may_share_memory(made.planes_PD, planes_PD)
     assert made.scales == []
@@ -252,6 +254,13 @@ def test_bucket_order__then_it_is_a_permutation_that_the_seed_chooses() -> None:
     assert len(set(orders)) == 20
     assert bucket_order(0, SEED) == []
     assert bucket_order(1, SEED) == [0]
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("rule", [rule for rule in MergeRule if rule not in PROVABLE])
+def test_merge_coordinate__of_a_rule_that_looks_at_whole_updates__then_it_is_refused(rule: MergeRule) -> None:
+    with pytest.raises(ValueError, match="no coordinate stands alone"):
+        merge_coordinate(MergeParameters(rule, ONE, attackers=1), 5, 0, [1] * 9)
 
 
 @pytest.mark.unit

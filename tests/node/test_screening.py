@@ -16,7 +16,7 @@ from ledger.history import BountyHistory, build_history
 from ledger.merge_records import Reason
 from ledger.records import Address
 from node.manifest_sections import ScreeningSection
-from node.screening import BLOCK, Background, background, compared_with, inner_products, is_alike, screen
+from node.screening import Background, background, compared_with, is_alike, screen
 from node.verification import Rejection, VerifiedUpdate
 from tests import builders as make
 
@@ -123,13 +123,6 @@ def test_is_alike__whatever_the_numbers__then_it_is_the_exact_inequality(
     least = isqrt((units**2 * one * other - 1) // 2**32) + 1
     assert is_alike(product, *norms, units) == (product >= least)
     assert not is_alike(-product, *norms, units)
-
-
-def test_inner_products__at_the_limits_and_over_several_blocks__then_they_are_exact() -> None:
-    extremes = [np.full(2 * BLOCK + 3, value, dtype="<i2") for value in (-32767, 32767, 1)]
-    products_NM = inner_products(extremes, extremes)
-    expected = [[int(a[0]) * int(b[0]) * (2 * BLOCK + 3) for b in extremes] for a in extremes]
-    assert products_NM.tolist() == expected
 
 
 def test_background__when_a_round_was_merged_before__then_its_counted_updates_and_all_roots_are_known() -> None:
