@@ -47,22 +47,26 @@ RULES = Size(updates=20, coordinates=5_000_000 // CHUNK * CHUNK, repeats=10)
 TAU = 1_000_000
 """Below the updates' distances, so that clipping clips."""
 
-BARS: dict[str, tuple[MergeParameters, float | None]] = {
-    "mean": (MergeParameters(MergeRule.MEAN, RATE), 1.0),
-    "median": (MergeParameters(MergeRule.MEDIAN, RATE), 0.15),
-    "trimmed_mean, 2 at each end": (MergeParameters(MergeRule.TRIMMED_MEAN, RATE, trim=2), 0.15),
-} | {
-    f"centered_clip, L = {iterations}, s = {bucket}": (
-        MergeParameters(MergeRule.CENTERED_CLIP, RATE, 0, 0, bucket, iterations, TAU),
-        1.0 if iterations == bucket == 1 else None,
-    )
-    for bucket in (1, 2)
-    for iterations in (1, 2, 3)
-} | {
-    f"{rule.name.lower()}, f = 4": (MergeParameters(rule, RATE, attackers=4), None)
-    for rule in MergeRule
-    if rule not in PROVABLE
-}
+BARS: dict[str, tuple[MergeParameters, float | None]] = (
+    {
+        "mean": (MergeParameters(MergeRule.MEAN, RATE), 1.0),
+        "median": (MergeParameters(MergeRule.MEDIAN, RATE), 0.15),
+        "trimmed_mean, 2 at each end": (MergeParameters(MergeRule.TRIMMED_MEAN, RATE, trim=2), 0.15),
+    }
+    | {
+        f"centered_clip, L = {iterations}, s = {bucket}": (
+            MergeParameters(MergeRule.CENTERED_CLIP, RATE, 0, 0, bucket, iterations, TAU),
+            1.0 if iterations == bucket == 1 else None,
+        )
+        for bucket in (1, 2)
+        for iterations in (1, 2, 3)
+    }
+    | {
+        f"{rule.name.lower()}, f = 4": (MergeParameters(rule, RATE, attackers=4), None)
+        for rule in MergeRule
+        if rule not in PROVABLE
+    }
+)
 """Each rule, and the Gparam/s that it is to reach on two cores. Clipping reads the updates L + 1 times,
 the rules that look at whole updates twice."""
 
