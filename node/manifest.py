@@ -33,11 +33,14 @@ from node.manifest_sections import (
     UpdateSection,
     as_tuple,
 )
+from node.privacy_section import OPEN, PrivacySection
 
 MAX_BYTES = 64 * 1024
 MAX_COORDINATES = 2**31
 MAX_SQUARED_NORM = 2**64 - 1
 MAX_RADIUS = 2**32 - 1
+GREATEST_COORDINATE = 32767
+"""An update's coordinate in grid units; docs/PROTOCOL.md, section 4."""
 STATE_EXTRA_BITS = 8
 """How many bits finer the state's grid is than the update's."""
 
@@ -58,10 +61,11 @@ class Manifest(Section):
     merge: MergeSection
     screening: ScreeningSection | None = None
     holdout: HoldoutSection | None = None
+    privacy: PrivacySection | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        problems = [*_tensor_problems(self), *_data_problems(self), *_bound_problems(self)]
+        problems = [*_tensor_problems(self), *_data_problems(self), *_training_problems(self), *_bound_problems(self)]
         if self.screening and self.screening.harm is not None and self.holdout is None:
             problems.append("screening.harm needs a hold-out")
         if problems:
@@ -90,10 +94,30 @@ def _data_problems(manifest: Manifest) -> list[str]:
     return problems
 
 
+def _training_problems(manifest: Manifest) -> list[str]:
+    """Plain training is bounded by epochs or seconds; DP-SGD by its steps."""
+    training = manifest.training
+    if not privacy(manifest).hides_examples:
+        endless = training.local_epochs is None and training.seconds is None
+        return ["training: set exactly one of local_epochs and seconds"] if endless else []
+    problems = []
+    if training.local_epochs is not None or training.seconds is not None:
+        problems.append("training: leave local_epochs and seconds out; privacy.steps bounds the training")
+    if training.clip_norm:
+        problems.append("training.clip_norm: leave it out; privacy.clip_norm bounds each example's gradient")
+    return problems
+
+
 def _bound_problems(manifest: Manifest) -> list[str]:
     problems = []
+    widest = privacy(manifest).widest_coordinate(manifest.update.squared_norm_bound)
+    if widest > GREATEST_COORDINATE:
+        problems.append(
+            f"privacy.update_noise: a coordinate could reach {widest} grid units with its noise, more than "
+            f"{GREATEST_COORDINATE}; lower update.bits, update.clip or the noise"
+        )
     if not 1 <= squared_norm_bound(manifest) <= MAX_SQUARED_NORM:
-        problems.append("(update.clip * 2**update.bits)**2 must be in 1 .. 2**64 - 1")
+        problems.append("(update.clip * 2**update.bits)**2, with room for noise, must be in 1 .. 2**64 - 1")
     radius = manifest.merge.radius_units(manifest.update.bits)
     if manifest.merge.rule == "centered_clip" and not 1 <= radius <= MAX_RADIUS:
         problems.append("merge.radius * 2**update.bits must be in 1 .. 2**32 - 1")
@@ -178,8 +202,13 @@ def chunks(manifest: Manifest) -> int:
 
 
 def squared_norm_bound(manifest: Manifest) -> int:
-    """The greatest squared L2 norm of an update, in squared grid units, rounded down."""
-    return manifest.update.squared_norm_bound
+    """The greatest squared L2 norm of an update, its noise included, in squared grid units."""
+    return privacy(manifest).squared_bound(manifest.update.squared_norm_bound, coordinates(manifest))
+
+
+def privacy(manifest: Manifest) -> PrivacySection:
+    """Who may read updates, and what noise they carry; open and none where the manifest says nothing."""
+    return manifest.privacy or OPEN
 
 
 def merge_parameters(manifest: Manifest) -> MergeParameters:
@@ -193,13 +222,14 @@ def merge_parameters(manifest: Manifest) -> MergeParameters:
         bucket=merge.bucket or 0,
         iterations=merge.iterations or 0,
         tau=merge.radius_units(manifest.update.bits),
+        attackers=merge.attackers,
     )
 
 
 def describe(manifest: Manifest) -> dict[str, str]:
     """What a person should see before joining, by label."""
     training, model = manifest.training, manifest.model
-    length = f"{training.seconds:g} s" if training.seconds is not None else f"{training.local_epochs} local epochs"
+    length = _described_length(manifest)
     megabytes = (model.train_bytes + model.eval_bytes) / 1e6
     return {
         "name": manifest.name,
@@ -218,7 +248,15 @@ def describe(manifest: Manifest) -> dict[str, str]:
         "merge": _described_merge(manifest),
         "screening": _described_screening(manifest),
         "holdout": "published" if manifest.holdout else "none published",
+        "privacy": privacy(manifest).description,
     }
+
+
+def _described_length(manifest: Manifest) -> str:
+    training, steps = manifest.training, privacy(manifest).steps
+    if steps is not None:
+        return f"{steps} steps"
+    return f"{training.seconds:g} s" if training.seconds is not None else f"{training.local_epochs} local epochs"
 
 
 def _described_merge(manifest: Manifest) -> str:
@@ -226,6 +264,7 @@ def _described_merge(manifest: Manifest) -> str:
     extras = [
         f"{label} {value:g}"
         for label, value in (
+            ("attackers to withstand", merge.attackers),
             ("server momentum", merge.momentum),
             ("dropping at each end", merge.trim),
             ("updates a bucket", merge.bucket),

@@ -102,7 +102,7 @@ class DataSection(Section):
 
 
 class TrainingSection(Section):
-    """What every provider runs. Exactly one of `local_epochs` and `seconds` bounds it."""
+    """What every provider runs. `local_epochs`, `seconds` or the steps of `[privacy]` bound it."""
 
     optimizer: Literal["sgd", "adamw"]
     learning_rate: float = Field(gt=0, le=100)
@@ -120,7 +120,7 @@ class TrainingSection(Section):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if (self.local_epochs is None) == (self.seconds is None):
+        if self.local_epochs is not None and self.seconds is not None:
             raise ValueError("set exactly one of local_epochs and seconds")
         if self.optimizer == "adamw" and self.momentum:
             raise ValueError("momentum is for sgd only")
@@ -148,14 +148,21 @@ _RULE_KEYS = {
     "trimmed_mean": ("trim",),
     "median": (),
     "centered_clip": ("bucket", "iterations", "radius"),
+    "multi_krum": (),
+    "geometric_median": (),
+    "nearest_neighbours": (),
 }
-"""What each rule needs besides the learning rate."""
+"""What each rule needs besides the learning rate and the number of attackers."""
 
 
 class MergeSection(Section):
     """How accepted updates become a new state; docs/PROTOCOL.md, section 7."""
 
-    rule: Literal["mean", "trimmed_mean", "median", "centered_clip"]
+    rule: Literal[
+        "mean", "trimmed_mean", "median", "centered_clip", "multi_krum", "geometric_median", "nearest_neighbours"
+    ]
+    attackers: int = Field(ge=0, le=127)
+    """How many faulty updates of a quorum the rule is to withstand."""
     learning_rate: float = Field(gt=0, le=1000)
     """The server's step, on a grid of 2**-16."""
     momentum: float | None = Field(default=None, gt=0, lt=1)
@@ -195,7 +202,19 @@ class MergeSection(Section):
                 raise ValueError(f"{key} does not go with the rule {self.rule}")
             if not given and key in wanted:
                 raise ValueError(f"the rule {self.rule} needs {key}")
+        self._check_attackers()
         return self
+
+    def _check_attackers(self) -> None:
+        """What no quorum mends."""
+        if self.rule == "mean" and self.attackers:
+            raise ValueError("mean withstands no faulty update: set attackers to 0, or choose another rule")
+        if self.rule in ("multi_krum", "nearest_neighbours") and not self.attackers:
+            raise ValueError(f"{self.rule} needs attackers of at least 1")
+        if self.trim is not None and self.attackers > self.trim:
+            raise ValueError(
+                f"a trim of {self.trim} withstands no {self.attackers} attackers: set trim to {self.attackers}"
+            )
 
 
 class ScreeningSection(Section):

@@ -14,11 +14,12 @@ from node.data.load import load_data
 from node.evaluation import example_metrics
 from node.evaluation_files import METRIC_NAMES, EvaluationFiles
 from node.evaluator.journal import MadeReport
-from node.evaluator.noise import RandomBelow, discrete_laplace, epsilon
+from node.evaluator.noise import epsilon
 from node.manifest import Manifest
 from node.model import apply_state, flatten, layout
 from node.package.loader import load_program
 from node.package.program import EVALUATION_BATCH
+from node.privacy.discrete_noise import RandomBelow, discrete_laplace
 
 log = structlog.get_logger()
 

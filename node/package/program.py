@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ EVALUATION_BATCH = 256
 """Evaluation runs in batches of this size; another one could sum in another order."""
 
 _BIGGEST_SIZE = 2**63
+
+Watch = Callable[[Step, Sequence[Any]], None]
+"""Is told of a step and of its results."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,12 @@ class Program:
         """The names of the operators that the program uses, sorted."""
         return tuple(sorted({step.label for step in self.graph.steps}))
 
-    def run(self, tensors: Mapping[str, Tensor], batch: Tensor) -> Tensor:
+    def run(self, tensors: Mapping[str, Tensor], batch: Tensor, watch: Watch = lambda step, results: None) -> Tensor:
         """Compute the model's output for a batch. Buffers in `tensors` are written in place by a training program.
 
         Shapes: batch (B, *input_shape) -> (B, output_size) float32, on the batch's device.
         tensors: every name of `initial`, `local` and `constants`, on the batch's device.
+        watch:   sees what each step gives.
         Raises: BadPackage naming the step that can't be computed.
         """
         graph = self.graph
@@ -52,7 +56,7 @@ class Program:
         values[graph.input] = batch
         for step in graph.steps:
             try:
-                self._run_step(step, values, batch.device)
+                watch(step, self._run_step(step, values, batch.device))
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:
@@ -64,7 +68,7 @@ class Program:
         graph = self.graph
         return [*graph.parameters.items(), *graph.buffers.items(), *graph.constants.items()]
 
-    def _run_step(self, step: Step, values: dict[str, Any], device: torch.device) -> None:
+    def _run_step(self, step: Step, values: dict[str, Any], device: torch.device) -> Sequence[Any]:
         positional = [_filled(argument, values, device) for argument in step.positional]
         keyword = {name: _filled(argument, values, device) for name, argument in step.keyword}
         _check_pieces(step, positional, keyword)
@@ -78,6 +82,7 @@ class Program:
                 values[name] = value
         for name in step.frees:
             del values[name]
+        return result if step.outputs else ()
 
 
 _DIMENSION_PLACE = {"unbind": 1, "split": 2, "chunk": 2, "tensor_split": 2}

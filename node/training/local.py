@@ -103,10 +103,10 @@ class _Run:
     def __init__(self, job: Job, examples: Examples, elapsed: Clock) -> None:
         self.job, self.examples, self.elapsed, self.steps = job, examples, elapsed, 0
         self.loss = LOSSES[job.loss]
-        self.tensors = _tensors(job)
+        self.tensors = placed_tensors(job)
         self.trained = [self.tensors[name] for name in job.program.initial if name in job.program.parameters]
         self.start = [tensor.detach().clone() for tensor in self.trained] if job.settings.proximal_mu else []
-        self.optimizer = _optimizer(job.settings, self.trained)
+        self.optimizer = open_optimizer(job.settings, self.trained)
         self.twin_rows = any("batch_norm" in name for name in job.program.operators)
 
     def finished(self, epochs: int) -> bool:
@@ -162,7 +162,7 @@ class _Run:
         return weights_D
 
 
-def _tensors(job: Job) -> dict[str, Tensor]:
+def placed_tensors(job: Job) -> dict[str, Tensor]:
     """Every tensor of the program on the device: the global weights, fresh counters, constants."""
     program = job.program
     tensors = {name: torch.tensor(part, device=job.device) for name, part in unflatten(job.weights, job.where).items()}
@@ -172,7 +172,7 @@ def _tensors(job: Job) -> dict[str, Tensor]:
     return tensors | {name: tensor.to(job.device, copy=True) for name, tensor in kept.items()}
 
 
-def _optimizer(settings: TrainingSection, trained: list[Tensor]) -> torch.optim.Optimizer:
+def open_optimizer(settings: TrainingSection, trained: list[Tensor]) -> torch.optim.Optimizer:
     if settings.optimizer == "sgd":
         return torch.optim.SGD(
             trained, lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.evaluator.noise import discrete_laplace, epsilon, sensitivity
+from node.evaluator.noise import epsilon, sensitivity
+from node.privacy.discrete_noise import discrete_laplace
 from tests import evaluation_builders as make
 
 pytestmark = pytest.mark.unit
