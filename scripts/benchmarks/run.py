@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import audit, canary, commit, contribution, masking, merge, mirror, screening
+from scripts.benchmarks import attacks, audit, canary, commit, contribution, masking, merge, mirror, screening
 from scripts.benchmarks.measure import Figures, console, machine, show
 
 BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
     "mirror": mirror.run,
     "screening": screening.run,
     "contribution": contribution.run,
+    "attacks": attacks.run,
     "masking": masking.run,
 }
 
@@ -27,12 +28,18 @@ def main() -> None:
     parser.add_argument("name", nargs="?", choices=sorted(BENCHMARKS), help="without it: list the benchmarks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size: shows that it runs, not how fast")
+    chosen = parser.add_argument_group("attacks alone")
+    chosen.add_argument("--only", default="", metavar="WORDS", help="cells whose names hold each word, as 'byzfl ALIE'")
+    chosen.add_argument("--workers", type=int, metavar="N", help="processes of one core each; default: every core")
     options = parser.parse_args()
     if options.name is None:
         for name, benchmark in BENCHMARKS.items():
             console.print(f"[bold]{name:12}[/bold] {(benchmark.__doc__ or '').splitlines()[0]}")
         return
-    figures = BENCHMARKS[options.name](options.quick)
+    if options.name == "attacks":
+        figures = attacks.run(options.quick, options.only, options.workers)
+    else:
+        figures = BENCHMARKS[options.name](options.quick)
     show(options.name, figures)
     if options.json:
         document = {**figures, "machine": machine(), "quick": options.quick}
