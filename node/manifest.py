@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from ledger.commitments import CHUNK
 from ledger.merge_parameters import MergeParameters
 from ledger.records import MergeRule
+from node.encryption_section import EncryptionSection
 from node.errors import BadManifest, shown
 from node.manifest_sections import (
     DataSection,
@@ -26,6 +27,7 @@ from node.manifest_sections import (
     Name,
     ScreeningSection,
     Section,
+    TargetSection,
     TaskSection,
     TensorSection,
     Text,
@@ -33,6 +35,7 @@ from node.manifest_sections import (
     UpdateSection,
     as_tuple,
 )
+from node.masking_section import MaskingSection, masking_problems
 from node.privacy_section import OPEN, PrivacySection
 
 MAX_BYTES = 64 * 1024
@@ -61,13 +64,21 @@ class Manifest(Section):
     merge: MergeSection
     screening: ScreeningSection | None = None
     holdout: HoldoutSection | None = None
+    target: TargetSection | None = None
     privacy: PrivacySection | None = None
+    encryption: EncryptionSection | None = None
+    masking: MaskingSection | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         problems = [*_tensor_problems(self), *_data_problems(self), *_training_problems(self), *_bound_problems(self)]
         if self.screening and self.screening.harm is not None and self.holdout is None:
             problems.append("screening.harm needs a hold-out")
+        if self.target:
+            problems += self.target.problems(self.task.metric, has_holdout=self.holdout is not None)
+        if (privacy(self).mode == "encrypted") != (self.encryption is not None):
+            problems.append('the section encryption goes with privacy.mode = "encrypted", and only with it')
+        problems += masking_problems(privacy(self).mode, self.masking, self.merge.rule, self.screening is not None)
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -248,8 +259,14 @@ def describe(manifest: Manifest) -> dict[str, str]:
         "merge": _described_merge(manifest),
         "screening": _described_screening(manifest),
         "holdout": "published" if manifest.holdout else "none published",
-        "privacy": privacy(manifest).description,
+        "target": manifest.target.description(manifest.task.metric) if manifest.target else "none: all rounds are played",
+        "privacy": _described_privacy(manifest),
     }
+
+
+def _described_privacy(manifest: Manifest) -> str:
+    sections = [one for one in (manifest.encryption, manifest.masking) if one is not None]
+    return "; ".join([privacy(manifest).description, *(one.description for one in sections)])
 
 
 def _described_length(manifest: Manifest) -> str:

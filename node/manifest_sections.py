@@ -237,6 +237,23 @@ class ScreeningSection(Section):
         return int(Fraction(self.least_norm) ** 2 * 4**bits)
 
 
+class TargetSection(Section):
+    """What the hold-out's metric has to reach for the bounty to end before its last round."""
+
+    value: float = Field(gt=0, lt=4294)
+    """Accuracy: at least this, 1 at most; mse and mae: at most this. On a grid of 10**-6."""
+
+    def problems(self, metric: str, *, has_holdout: bool) -> list[str]:
+        found = [] if has_holdout else ["target needs a hold-out, on which it is measured"]
+        if metric == "accuracy" and not 1e-6 <= self.value <= 1:
+            found.append("target.value is an accuracy, in 0.000001 .. 1")
+        return found
+
+    def description(self, metric: str) -> str:
+        bound = "at least" if metric == "accuracy" else "at most"
+        return f"the bounty ends when {metric} is {bound} {self.value:g}"
+
+
 class HoldoutSection(Section):
     """The owner's published test data, on which every merge is measured."""
 

@@ -16,7 +16,11 @@ from node import manifest as manifests
 from node.manifest import Manifest, manifest_from, parse_manifest, render_manifest
 from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
 from node.package.loader import load_package
+from node.robustness import refusals
+from node.targets import target_units
 
+QUORUM = 3
+"""Of a round, unless the owner says otherwise: the smallest in which a rule can withstand a faulty update."""
 MOST_TOKENS = 2**96 - 1
 MOST_SECONDS = 2**24 - 1
 """Of all commit windows of a round together: 194 days."""
@@ -90,7 +94,8 @@ def check_offer(offer: Offer, manifest: Manifest) -> None:
         ),
     ]
     problems = [problem for holds, problem in rules if not holds]
-    problems += manifests.merge_parameters(manifest).problems(offer.min_updates)
+    parameters = manifests.merge_parameters(manifest)
+    problems += [*parameters.problems(offer.min_updates), *refusals(parameters, offer.min_updates)]
     if problems:
         raise BadOffer(problems)
 
@@ -153,5 +158,5 @@ def terms_for(offer: Offer, manifest: Manifest, digest: Digest) -> Terms:
         merge_rule=parameters.rule,
         merge_parameters=parameters.pack(),
         privacy=PrivacyMode.OPEN,
-        target=0,
+        target=target_units(manifest),
     )

@@ -47,7 +47,7 @@ FIELDS: dict[str, Any] = {
         "local_epochs": 5,
     },
     "update": {"codec": "int16", "bits": 16, "clip": 20.0, "rounding": "nearest"},
-    "merge": {"rule": "mean", "learning_rate": 1.0},
+    "merge": {"rule": "trimmed_mean", "attackers": 1, "learning_rate": 1.0, "trim": 1},
     "screening": {},
 }
 

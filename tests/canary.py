@@ -33,8 +33,15 @@ HIDDEN = 80
 COORDINATES = (len(COLUMNS) + 1) * HIDDEN + (HIDDEN + 1) * len(CLASSES)
 CHUNKS = -(-COORDINATES // 128)
 UPDATES = 3
-MEAN: dict[str, Any] = {"rule": "mean", "learning_rate": 1.0}
-CLIP: dict[str, Any] = {"rule": "centered_clip", "learning_rate": 1.0, "bucket": 2, "iterations": 2, "radius": 0.02}
+MEAN: dict[str, Any] = {"rule": "mean", "attackers": 0, "learning_rate": 1.0}
+CLIP: dict[str, Any] = {
+    "rule": "centered_clip",
+    "attackers": 0,
+    "learning_rate": 1.0,
+    "bucket": 2,
+    "iterations": 2,
+    "radius": 0.02,
+}
 
 
 class Kind(StrEnum):

@@ -14,6 +14,7 @@ from node.cli.keys import ask_password
 from node.cli.lazy import lazy_group
 from node.cli.output import confirm, console, grid, moment, pairs, print_json, terms_rows, tokens
 from node.connections import Ledgers, open_account, open_ledgers
+from node.robustness import promise
 
 app = typer.Typer(
     cls=lazy_group(
@@ -70,6 +71,7 @@ def show(context: typer.Context, bounty: BountyArgument, as_json: Json = False) 
             "ends": moment(details["ends_at"]),
             "round": f"{details['round']} of {details['rounds_in_all']}",
             "members": details["members_now"],
+            "rule": details["withstands"],
             "owed": f"{tokens(details['owed'])} tokens, to providers",
             "free": f"{tokens(details['free'])} tokens, for rounds to come or the owner",
         },
@@ -144,6 +146,7 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
         "owed": money.owed,
         "free": money.free,
         "terms": asdict(history.posted.terms),
+        "withstands": promise(history.posted.terms),
         "members": members,
         "rounds": rounds,
     }

@@ -35,6 +35,7 @@ from node.explaining.published import needs_files, with_published
 from node.explaining.receipt import Receipt
 from node.provider.decisions import ProviderView
 from node.provider.view import observe
+from node.robustness import promise
 from node.settings import Settings
 
 A_KEY = b"\xff" * 32
@@ -163,6 +164,7 @@ def _prospect(ledgers: Ledgers, view: ProviderView, stake: str, token_price: str
         risks=make_risks(terms, own, rounds, terms.rounds),
         lock_ups=make_lock_ups(terms, view.clock, remaining),
         token_price=parse_tokens(token_price) if token_price else None,
+        merging=promise(terms),
     )
 
 

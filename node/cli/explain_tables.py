@@ -208,6 +208,7 @@ def show_prospect(prospect: Prospect) -> None:
         f"bounty {prospect.bounty}, if {prospect.provider} joined now",
         {
             "rule": RULES[prospect.rule],
+            "merging": prospect.merging,
             "rounds left": f"{prospect.rounds} ({first} .. {last})" if prospect.rounds else "none that you could be in",
             "members now": prospect.members,
             "stake": f"{exact(prospect.stake)} tokens, weight {prospect.weight}",

@@ -9,13 +9,18 @@ from typing import Annotated, Any, Literal
 import torch
 import typer
 
+from ledger.records import MergeRule
 from node.cli.arguments import Json
 from node.cli.output import console, pairs, print_json
-from node.manifest import describe, render_manifest
+from node.manifest import describe, merge_parameters, render_manifest
 from node.package.export import export_package
 from node.package.owner_code import load_module
 from node.package.survey import Survey, survey
-from node.posting import read_package
+from node.posting import QUORUM, read_package
+from node.robustness import default_attackers, withstood
+
+RuleName = Literal["mean", "trimmed_mean", "median", "multi_krum", "geometric_median", "nearest_neighbours"]
+"""The rules that need no radius; `centered_clip` is set in the manifest, once the updates' distances are known."""
 
 
 def pack(
@@ -34,6 +39,11 @@ def pack(
     bits: Annotated[int, typer.Option(help="Grid of an update: 2^-bits of a weight.")] = 16,
     minimum: Annotated[float | None, typer.Option(help="Least feature value; default: from the test data.")] = None,
     maximum: Annotated[float | None, typer.Option(help="Greatest feature value; default: from the test data.")] = None,
+    rule: Annotated[RuleName, typer.Option(help="How updates are merged.")] = "trimmed_mean",
+    attackers: Annotated[
+        int | None, typer.Option(min=0, max=127, help="Faulty updates to withstand; default: a quarter of the quorum.")
+    ] = None,
+    min_updates: Annotated[int, typer.Option(min=1, max=256, help="Quorum that it will be posted with.")] = QUORUM,
     as_json: Json = False,
 ) -> None:
     """Export a model with torch.export and write a manifest, ready for `fedbounty bounty post`.
@@ -41,6 +51,7 @@ def pack(
     The schema that providers' data must fit is read off the test data: its columns, its classes and its range of values
     (widened by half its width on both sides). Edit manifest.toml in the folder to change anything else.
     """
+    merge = merge_section(rule, attackers, min_updates)
     seen = survey(holdout, label, regression)
     module = load_module(model, Path.cwd())
     fields: dict[str, Any] = {
@@ -57,7 +68,7 @@ def pack(
             "clip_norm": 5.0,
         },
         "update": {"codec": "int16", "bits": bits, "clip": clip, "rounding": "stochastic"},
-        "merge": {"rule": "mean", "learning_rate": 1.0},
+        "merge": merge,
         "screening": {},
     }
     package = export_package(module, torch.zeros(2, *seen.input_shape), folder, fields)
@@ -68,7 +79,20 @@ def pack(
         print_json({"folder": str(folder), **describe(manifest)})
     else:
         pairs(f"package in {folder}", describe(manifest))
-        console.print(f"Next: fedbounty bounty post {folder} --pot 100")
+        console.print(f"{withstood(merge_parameters(manifest), min_updates)}.", highlight=False)
+        console.print(f"Next: fedbounty bounty post {folder} --pot 100 --min-updates {min_updates}")
+
+
+def merge_section(rule: RuleName, attackers: int | None, quorum: int) -> dict[str, Any]:
+    """The manifest's section for a rule at a quorum.
+
+    Raises: QuorumTooSmall where no number of attackers is given and the rule can't withstand one.
+    """
+    known = MergeRule[rule.upper()]
+    if attackers is None:
+        attackers = default_attackers(known, quorum)
+    section: dict[str, Any] = {"rule": rule, "attackers": attackers, "learning_rate": 1.0}
+    return section | {"trim": max(1, attackers)} if known == MergeRule.TRIMMED_MEAN else section
 
 
 def _task(regression: bool) -> dict[str, str]:

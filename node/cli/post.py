@@ -15,7 +15,9 @@ from node.cli.arguments import Json, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, print_json, terms_rows, tokens
 from node.connections import checked_address, open_account, open_ledgers, open_store
-from node.posting import Offer, check_offer, default_fee, publish_package, read_package, terms_for
+from node.manifest import merge_parameters
+from node.posting import QUORUM, Offer, check_offer, default_fee, publish_package, read_package, terms_for
+from node.robustness import every_rule, withstood
 from node.settings import Settings
 
 RewardName = Literal["equal", "stake"]
@@ -26,7 +28,7 @@ def post(
     package: Annotated[Path, typer.Argument(help="Folder written by `fedbounty bounty pack`.")],
     pot: Annotated[str, typer.Option(help="Tokens in escrow, shared evenly by the rounds.")],
     rounds: Annotated[int, typer.Option(min=1, max=1024, help="Rounds of training.")] = 10,
-    min_updates: Annotated[int, typer.Option(min=1, max=256, help="Quorum of a round.")] = 3,
+    min_updates: Annotated[int, typer.Option(min=1, max=256, help="Quorum of a round.")] = QUORUM,
     max_updates: Annotated[int, typer.Option(min=1, max=256, help="Most updates in a round.")] = 64,
     aggregator: Annotated[str, typer.Option(help="Who merges; default: the posting account.")] = "",
     stake: Annotated[str, typer.Option(help="Stake of a provider; default: pot / (rounds * max updates).")] = "",
@@ -77,6 +79,8 @@ def post(
     terms = terms_for(offer, manifest, digest)
     if not as_json:
         pairs("the bounty", terms_rows(asdict(terms)))
+        pairs(f"faulty updates that a rule can withstand at a quorum of {min_updates}", every_rule(min_updates))
+        console.print(f"{withstood(merge_parameters(manifest), min_updates)}.", highlight=False)
     confirm(f"Put {tokens(terms.pot)} tokens in escrow?", yes or as_json)
     Token(ledgers.chain, terms.token).ensure_allowance(account.transactor, ledgers.market.address, terms.pot)
     number = account.writer.post(terms)

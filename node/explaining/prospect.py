@@ -88,6 +88,7 @@ class Prospect:
 
     remaining:   the rounds in which it could still take part, first and last; (1, 0): none.
     token_price: wei of ether for one whole token, if a person gave it.
+    merging:     what the merge rule withstands, in a sentence.
     """
 
     bounty: BountyId
@@ -102,6 +103,7 @@ class Prospect:
     risks: tuple[Risk, ...]
     lock_ups: tuple[LockUp, ...]
     token_price: int | None = None
+    merging: str = ""
 
     @property
     def rounds(self) -> int:
@@ -126,6 +128,7 @@ class Prospect:
             "weight": self.weight,
             "members_now": self.members,
             "reward_rule": self.rule.name.lower(),
+            "merge_rule": self.merging,
             "first_round": self.remaining[0],
             "last_round": self.remaining[1],
             "token_price_wei": None if self.token_price is None else str(self.token_price),

@@ -18,6 +18,7 @@ from node.explorer.happenings import Happening, happening, label_of
 from node.explorer.overview import Stage, stage_of
 from node.explorer.reports import Report
 from node.explorer.shelf import Missing
+from node.robustness import promise
 
 MOST_HAPPENINGS = 20
 
@@ -213,8 +214,8 @@ def gas_lines(uses: Sequence[GasUse]) -> list[GasLine]:
 
 
 def terms_lines(terms: Terms) -> tuple[tuple[str, str], ...]:
-    """What the owner fixed, by name."""
-    lines = []
+    """What the owner fixed, by name, and what the rule withstands."""
+    lines = [("faulty updates", promise(terms))]
     for name, value in asdict(terms).items():
         label = name.removesuffix("_seconds").replace("_", " ")
         if name in ("pot", "bond", "stake", "forfeit", "demand_fee"):

@@ -25,7 +25,7 @@ FIELDS: dict[str, Any] = {
     },
     "training": {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 8, "local_epochs": 2},
     "update": {"codec": "int16", "bits": 14, "clip": 2.0, "rounding": "nearest"},
-    "merge": {"rule": "mean", "learning_rate": 1.0},
+    "merge": {"rule": "mean", "attackers": 0, "learning_rate": 1.0},
 }
 
 

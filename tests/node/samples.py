@@ -25,7 +25,7 @@ FIELDS: dict[str, Any] = {
     "data": {"label": "label", "classes": ["0", "1", "2"], "minimum": -8.0, "maximum": 8.0, "min_examples": 1},
     "training": {"optimizer": "sgd", "learning_rate": 0.125, "batch_size": 4, "local_epochs": 1},
     "update": {"codec": "int16", "bits": 16, "clip": 4.0, "rounding": "nearest"},
-    "merge": {"rule": "mean", "learning_rate": 1.0},
+    "merge": {"rule": "mean", "attackers": 0, "learning_rate": 1.0},
 }
 
 DOCUMENT: dict[str, Any] = {

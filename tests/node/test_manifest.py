@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from fractions import Fraction
 
 import pytest
@@ -25,7 +26,14 @@ from tests.node.samples import document, manifest
 
 pytestmark = pytest.mark.unit
 
-CLIP = {"rule": "centered_clip", "learning_rate": 1.0, "bucket": 2, "iterations": 3, "radius": 0.1}
+CLIP = {
+    "rule": "centered_clip",
+    "attackers": 2,
+    "learning_rate": 1.0,
+    "bucket": 2,
+    "iterations": 3,
+    "radius": 0.1,
+}
 
 printable = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=50)
 
@@ -146,6 +154,13 @@ def test_parse_manifest__when_the_bytes_are_hostile__then_it_says_so_in_plain_te
         ({"update__clip": 1e6, "update__bits": 24}, "2**64"),
         ({"update__clip": 1e-6, "update__bits": 1}, "2**64"),
         ({"merge__rule": "krum"}, "merge.rule"),
+        ({"merge": {"rule": "median", "learning_rate": 1.0}}, "merge.attackers: field required"),
+        ({"merge__attackers": 1}, "mean withstands no faulty update"),
+        ({"merge__attackers": -1}, "merge.attackers"),
+        ({"merge__attackers": 128}, "merge.attackers"),
+        ({"merge__rule": "multi_krum"}, "multi_krum needs attackers of at least 1"),
+        ({"merge__rule": "nearest_neighbours"}, "nearest_neighbours needs attackers of at least 1"),
+        ({"merge__rule": "trimmed_mean", "merge__trim": 1, "merge__attackers": 2}, "set trim to 2"),
         ({"merge__rule": "trimmed_mean"}, "the rule trimmed_mean needs trim"),
         ({"merge__rule": "median", "merge__trim": 1}, "trim does not go with the rule median"),
         ({"merge__radius": 1.0}, "radius does not go with the rule mean"),
@@ -169,14 +184,26 @@ def test_manifest_from__when_a_value_is_impossible__then_it_is_named(changes: di
 @pytest.mark.parametrize(
     ("merge", "numbers"),
     [
-        ({"rule": "mean", "learning_rate": 0.5}, (MergeRule.MEAN, 32768, 0, 0, 0, 0, 0)),
-        ({"rule": "mean", "learning_rate": 1.0, "momentum": 0.9}, (MergeRule.MEAN, 65536, 58982, 0, 0, 0, 0)),
-        ({"rule": "median", "learning_rate": 1.0}, (MergeRule.MEDIAN, 65536, 0, 0, 0, 0, 0)),
+        ({"rule": "mean", "attackers": 0, "learning_rate": 0.5}, (MergeRule.MEAN, 32768, 0, 0, 0, 0, 0, 0)),
         (
-            {"rule": "trimmed_mean", "learning_rate": 1.0, "trim": 2},
-            (MergeRule.TRIMMED_MEAN, 65536, 0, 2, 0, 0, 0),
+            {"rule": "mean", "attackers": 0, "learning_rate": 1.0, "momentum": 0.9},
+            (MergeRule.MEAN, 65536, 58982, 0, 0, 0, 0, 0),
         ),
-        (CLIP, (MergeRule.CENTERED_CLIP, 65536, 0, 0, 2, 3, 0x1999)),
+        ({"rule": "median", "attackers": 3, "learning_rate": 1.0}, (MergeRule.MEDIAN, 65536, 0, 0, 0, 0, 0, 3)),
+        (
+            {"rule": "trimmed_mean", "attackers": 1, "learning_rate": 1.0, "trim": 2},
+            (MergeRule.TRIMMED_MEAN, 65536, 0, 2, 0, 0, 0, 1),
+        ),
+        (CLIP, (MergeRule.CENTERED_CLIP, 65536, 0, 0, 2, 3, 0x1999, 2)),
+        ({"rule": "multi_krum", "attackers": 1, "learning_rate": 1.0}, (MergeRule.MULTI_KRUM, 65536, *[0] * 5, 1)),
+        (
+            {"rule": "geometric_median", "attackers": 0, "learning_rate": 1.0},
+            (MergeRule.GEOMETRIC_MEDIAN, 65536, *[0] * 6),
+        ),
+        (
+            {"rule": "nearest_neighbours", "attackers": 127, "learning_rate": 1.0},
+            (MergeRule.NEAREST_NEIGHBOURS, 65536, *[0] * 5, 127),
+        ),
     ],
 )
 def test_merge_parameters__then_they_follow_from_the_section(
@@ -185,7 +212,7 @@ def test_merge_parameters__then_they_follow_from_the_section(
     made = manifest(merge=merge)
     assert parse_manifest(render_manifest(made)) == made
     found = merge_parameters(made)
-    assert (found.rule, found.eta, found.beta, found.trim, found.bucket, found.iterations, found.tau) == numbers
+    assert astuple(found) == numbers
     assert str(merge["rule"]) in describe(made)["merge"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ledger.records import RewardRule, Wei
 from ledger.unixfs import digest_of_file
 from node import manifest as manifests
 from node.bounty_files import check_terms
+from node.cli.packing import RuleName, merge_section
 from node.errors import BadPackage
 from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
 from node.posting import (
@@ -28,6 +30,7 @@ from node.posting import (
     read_package,
     terms_for,
 )
+from node.robustness import QuorumTooSmall
 from tests import builders as make
 from tests.node import samples
 
@@ -158,6 +161,40 @@ def test_check_offer__when_the_rule_drops_more_than_the_quorum__then_refused() -
     check_offer(replace(OFFER, min_updates=3, max_updates=3), trimmed)
     with pytest.raises(BadOffer):
         check_offer(OFFER, trimmed)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("changes", "quorum", "words"),
+    [
+        ({"rule": "median", "attackers": 1}, 2, "from a quorum of 3 on: raise --min-updates"),
+        ({"rule": "nearest_neighbours", "attackers": 2}, 4, "from a quorum of 5 on: raise --min-updates, or merge.att"),
+        ({"rule": "multi_krum", "attackers": 1}, 4, "from a quorum of 5 on: raise --min-updates"),
+    ],
+)
+def test_check_offer__when_the_quorum_is_too_small_for_the_attackers__then_it_says_what_to_change(
+    changes: dict[str, Any], quorum: int, words: str
+) -> None:
+    manifest = samples.manifest(merge={**changes, "learning_rate": 1.0})
+    with pytest.raises(BadOffer, match=words):
+        check_offer(replace(OFFER, min_updates=quorum, max_updates=9), manifest)
+    check_offer(replace(OFFER, min_updates=quorum + 1, max_updates=9), manifest)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("rule", ["trimmed_mean", "median", "multi_krum", "geometric_median", "nearest_neighbours"])
+def test_merge_section__whatever_the_quorum__then_it_can_be_posted_and_withstands_one(rule: RuleName) -> None:
+    for quorum in (5, 12, 256):
+        section = merge_section(rule, None, quorum)
+        assert section["attackers"] == max(1, quorum // 4)
+        check_offer(replace(OFFER, min_updates=quorum, max_updates=256), samples.manifest(merge=section))
+
+
+@pytest.mark.unit
+def test_merge_section__of_the_mean__then_only_with_an_explicit_zero() -> None:
+    with pytest.raises(QuorumTooSmall, match="attackers = 0"):
+        merge_section("mean", None, 100)
+    check_offer(OFFER, samples.manifest(merge=merge_section("mean", 0, 2)))
 
 
 @pytest.mark.unit
