@@ -29,6 +29,7 @@ from ledger.kubo.process import IpfsDaemon, start_ipfs
 from ledger.market import Market
 from ledger.records import BountyId, Phase
 from ledger.transactions import Transactor
+from node.posting import QUORUM
 from scripts.demo_model import build_package, split_data
 from scripts.demo_report import closing_table, draw, live_table, outcome
 
@@ -98,11 +99,14 @@ class DemoFailed(Exception):
 
 def parse_options() -> Options:
     parser = argparse.ArgumentParser(description="Run a whole bounty on real components and audit it.")
-    parser.add_argument("--providers", type=int, default=5)
+    parser.add_argument("--providers", type=int, default=5, help=f"at least {QUORUM}")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1, help="of the data's split")
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="where logs and pictures go")
-    return Options(**vars(parser.parse_args()))
+    options = Options(**vars(parser.parse_args()))
+    if options.providers < QUORUM:
+        parser.error(f"{options.providers} providers are too few: withstanding a faulty one takes {QUORUM}")
+    return options
 
 
 def run(options: Options, folder: Path, stack: contextlib.ExitStack) -> dict[str, Any]:
@@ -170,7 +174,7 @@ def add_role(stage: Stage, name: str, ipfs: IpfsDaemon) -> Role:
 
 def post_bounty(owner: Role, package: Path, aggregator: Role, options: Options) -> BountyId:
     rules = ["--pot", str(100 * options.rounds), "--rounds", str(options.rounds), "--stake", "10", "--bond", "50"]
-    rules += ["--min-updates", str(max(2, options.providers - 2)), "--max-updates", str(max(2, options.providers))]
+    rules += ["--min-updates", str(max(QUORUM, options.providers - 2)), "--max-updates", str(options.providers)]
     times = ["--commit-time", "60s", "--reveal-time", "30s", "--merge-time", "60s", "--open-merge-time", "60s"]
     times += ["--challenge-time", "5s", "--aggregator", aggregator.address, "--json"]
     done = subprocess.run(
