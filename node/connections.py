@@ -19,6 +19,7 @@ from ledger.notices import Observer, ignore
 from ledger.records import Address
 from ledger.transactions import Receipt, Transactor
 from node.bounty_files import BountyFiles
+from node.sealed_updates import Reader
 from node.settings import Settings, environment_password
 
 log = structlog.get_logger()
@@ -114,8 +115,8 @@ def connect_peer(store: ContentStore, multiaddr: str) -> bool:
     return True
 
 
-def open_files(settings: Settings, store: ContentStore) -> BountyFiles:
-    return BountyFiles(store, settings.home / "cache", settings.ipfs.fetch_seconds)
+def open_files(settings: Settings, store: ContentStore, reader: Reader | None = None) -> BountyFiles:
+    return BountyFiles(store, settings.home / "cache", settings.ipfs.fetch_seconds, reader)
 
 
 @contextmanager

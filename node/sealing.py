@@ -152,6 +152,16 @@ def unseal(sealed: Buffer, key: bytes, context: SealContext) -> bytes:
     return b"".join(parts)
 
 
+def is_content_key(sealed: Buffer, key: bytes) -> bool:
+    """Whether a key is the one that a sealed file commits to.
+
+    Raises: MalformedUpdate, WrongLengthUpdate.
+    """
+    view = memoryview(sealed).cast("B")
+    committed = _checked_header(view)[5]
+    return len(key) == KEY_BYTES and hmac.compare_digest(_digest(key), committed)
+
+
 def recipients_of(sealed: Buffer) -> tuple[bytes, ...]:
     """The public keys that a sealed file names. Whether their entries open, only they can tell.
 
@@ -177,7 +187,7 @@ def _checked_header(view: memoryview) -> tuple[bytes, int, int, bytes, int, byte
 
 
 def _check_key(view: memoryview, key: bytes) -> None:
-    if len(key) != KEY_BYTES or not hmac.compare_digest(_digest(key), bytes(view[HEADER.size - 32 : HEADER.size])):
+    if not is_content_key(view, key):
         raise MalformedUpdate("the content key is not the one that the sealed file commits to")
 
 

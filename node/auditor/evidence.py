@@ -13,11 +13,10 @@ from ledger.errors import ContentError, ContentUnreachable
 from ledger.history import BountyHistory, RoundHistory
 from ledger.records import Merged, Terms
 from node import manifest as manifests
-from node.bounty_files import MAX_REPORT_BYTES, Artefacts, max_clip_bytes, planes_of
+from node.bounty_files import MAX_REPORT_BYTES, Artefacts, max_clip_bytes, max_update_bytes, planes_of
 from node.manifest import Manifest
 from node.round_updates import FETCHES_AT_ONCE
 from node.state_files import state_file_bytes
-from node.updates import update_file_bytes
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def artefacts_of(history: BountyHistory, manifest: Manifest) -> list[Artefact]:
 
 
 def _artefacts_of_round(one: RoundHistory, terms: Terms) -> list[Artefact]:
-    update_bytes, state_bytes = update_file_bytes(terms.chunks), state_file_bytes(terms.chunks, planes_of(terms))
+    update_bytes, state_bytes = max_update_bytes(terms), state_file_bytes(terms.chunks, planes_of(terms))
     found = [Artefact(f"round {one.number}, update {each.index}", each.cid, update_bytes) for each in one.reveals]
     merges: list[Merged] = [*one.voided, *([one.merged] if one.merged else [])]
     for merged in merges:

@@ -11,6 +11,7 @@ from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, tokens
 from node.cli.running import OVER, BountyOver
+from node.cli.sealed import reader_of, require_recipient
 from node.cli.telemetry import CurvesFolder, MetricsPort, open_telemetry, say
 from node.connections import open_account, open_files, open_ledgers, open_store
 from node.scoring import open_scorer
@@ -39,8 +40,9 @@ def aggregate(
     phase = ledgers.market.clock(number).phase
     if phase in OVER and bond == 0 and ledgers.market.money(number).free == 0:
         raise BountyOver(bounty, phase.name.lower(), "There is nothing left to merge, to refund or to take back.")
-    files = open_files(settings, open_store(settings, telemetry.tell))
+    files = open_files(settings, open_store(settings, telemetry.tell), reader_of(ledgers, account))
     manifest = files.manifest(terms)
+    require_recipient(account, manifest)
     if bond < terms.bond and phase not in OVER:
         named = "the named aggregator" if account.address == terms.aggregator else "not the named aggregator"
         console.print(f"{account.address} is {named} of bounty {bounty}.")

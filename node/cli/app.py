@@ -37,6 +37,7 @@ COMMANDS = {
     "audit": "node.cli.audit:audit",
     "explore": "node.cli.explore:explore",
     "report": "node.cli.report:report",
+    "disclose": "node.cli.sealed:disclose",
     "export": "node.cli.export:export_command",
     "watch": "node.cli.watch:watch",
 }

@@ -16,6 +16,7 @@ from node.cli.auditing import CarOption, MirrorOption, run_audit
 from node.cli.challenging import open_challenger, report_challenge
 from node.cli.output import console, grid, pairs, print_json, text, tokens
 from node.cli.running import run_daemon
+from node.cli.sealed import ContentKeys, disclosed_reader
 from node.cli.telemetry import draw_audit
 from node.connections import open_ledgers
 from node.settings import Settings
@@ -37,6 +38,7 @@ def audit(
     curves: Annotated[
         Path | None, typer.Option(help="Draw the hold-out's metrics into this folder, for TensorBoard.")
     ] = None,
+    content_keys: ContentKeys = None,
     as_json: Json = False,
 ) -> None:
     """Recompute every root, merge and payment of a bounty from bytes. Needs no key and trusts nobody.
@@ -65,7 +67,7 @@ def audit(
         daemon, journal = open_challenger(context, ledgers, [bounty], 0, once=True)
         log.info("challenge_over", why=run_daemon(daemon, settings.chain.poll_seconds))
         raise typer.Exit(int(report_challenge(daemon.taken, journal, bounty, as_json)))
-    report = run_audit(ledgers, number, car, mirror).report
+    report = run_audit(ledgers, number, car, mirror, disclosed_reader(ledgers, content_keys)).report
     if curves is not None:
         draw_audit(curves, ledgers, report)
     if as_json:

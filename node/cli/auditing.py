@@ -20,6 +20,7 @@ from node.bounty_files import Artefacts
 from node.cli.output import errors
 from node.connections import Ledgers, connect_peer, open_files, open_store
 from node.mirrors import open_mirror, sync_mirror
+from node.sealed_updates import Reader
 from node.settings import Settings
 
 CarOption = Annotated[
@@ -37,11 +38,16 @@ MirrorOption = Annotated[
 ]
 
 
-def run_audit(ledgers: Ledgers, bounty: BountyId, car: Path | None, mirrored: bool) -> Audited:
-    """Audit a bounty up to the newest block, or the newest that is mirrored, with a bar."""
+def run_audit(
+    ledgers: Ledgers, bounty: BountyId, car: Path | None, mirrored: bool, reader: Reader | None = None
+) -> Audited:
+    """Audit a bounty up to the newest block, or the newest that is mirrored, with a bar.
+
+    reader: opens sealed updates.
+    """
     with (
         opened_events(ledgers, mirrored) as (source, block),
-        opened_artefacts(ledgers, bounty, car) as files,
+        opened_artefacts(ledgers, bounty, car, reader) as files,
         bar("verifying updates") as advance,
     ):
         return Auditor(ledgers.market, files, bounty, source).audit(block, advance)
@@ -63,7 +69,9 @@ def opened_events(ledgers: Ledgers, mirrored: bool) -> Iterator[tuple[EventSourc
 
 
 @contextmanager
-def opened_artefacts(ledgers: Ledgers, bounty: BountyId, car: Path | None) -> Iterator[Artefacts]:
+def opened_artefacts(
+    ledgers: Ledgers, bounty: BountyId, car: Path | None, reader: Reader | None = None
+) -> Iterator[Artefacts]:
     """A bounty's files: those of a CAR file alone, or of IPFS, where its providers are asked too.
 
     Raises: BadCar, ContentUnreachable.
@@ -74,12 +82,12 @@ def opened_artefacts(ledgers: Ledgers, bounty: BountyId, car: Path | None) -> It
         for event in ledgers.market.events(bounty):
             if isinstance(event, Joined) and event.multiaddr:
                 connect_peer(store, event.multiaddr)
-        yield open_files(settings, store)
+        yield open_files(settings, store, reader)
         return
     source = CarStore(car)
     settings.home.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=settings.home, prefix="car-") as folder:  # what is cached elsewhere must not count
-        yield Artefacts(source, Path(folder), settings.ipfs.fetch_seconds)
+        yield Artefacts(source, Path(folder), settings.ipfs.fetch_seconds, reader)
 
 
 @contextmanager

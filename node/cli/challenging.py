@@ -15,6 +15,7 @@ from node.challenger.journal import UNPROVABLE, ChallengeJournal
 from node.challenger.scores import Scores
 from node.cli.keys import ask_password
 from node.cli.output import console, print_json, text, tokens
+from node.cli.sealed import reader_of
 from node.cli.telemetry import Telemetry
 from node.connections import Ledgers, open_account, open_files, open_store
 from node.settings import Settings
@@ -41,7 +42,7 @@ def open_challenger(
     journal = ChallengeJournal(settings.home / "challenges.sqlite", f"{ledgers.chain.chain_id}:{market.address}")
     context.call_on_close(journal.close)
     tell = telemetry.tell if telemetry else ignore
-    files = open_files(settings, open_store(settings, tell))
+    files = open_files(settings, open_store(settings, tell), reader_of(ledgers, account))
     named = tuple(map(BountyId, bounties))
     setup = ChallengerSetup(
         market=market,

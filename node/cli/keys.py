@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ledger.accounts import create_key, list_keys, read_password
+from ledger.accounts import create_key, list_keys, load_key, read_password
 from node.cli.arguments import Json
-from node.cli.output import console, grid, print_json
+from node.cli.output import console, grid, pairs, print_json
+from node.sealed_updates import exchange_public_key
 from node.settings import Settings, environment_password
 
 app = typer.Typer(no_args_is_help=True, help="Create and list the keys that sign. They never leave this machine.")
@@ -41,6 +42,25 @@ def list_command(context: typer.Context, as_json: Json = False) -> None:
         grid("keys", ("name", "address"), [(key["name"], key["address"]) for key in found])
     else:
         console.print(f"No keys in {settings.keys.directory}. `fedbounty key new NAME` makes one.")
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The key's name.")],
+    as_json: Json = False,
+) -> None:
+    """Show a key's address and its public encryption key, by which an owner can name it to read sealed updates."""
+    settings: Settings = context.obj
+    password = read_password(
+        file=settings.keys.password_file, value=environment_password(), prompt=lambda: ask_password(name)
+    )
+    key = load_key(name, password, settings.keys.directory)
+    public = "0x" + exchange_public_key(key).hex()
+    if as_json:
+        print_json({"name": name, "address": key.address, "encryption_key": public})
+    else:
+        pairs(name, {"address": key.address, "encryption key": public})
 
 
 def ask_new_password() -> str:
