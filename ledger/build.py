@@ -28,6 +28,7 @@ CONTRACTS = (
     "ChunkDemands",
     "ContributionScores",
     "MaskProofs",
+    "MaskBoard",
     "EvaluationMarket",
     "DevToken",
 )

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {BountyId, Merge, MergeRecord, MergeRule, PrivacyMode, Reveal, RewardRule, Terms} from "./Types.sol";
-import {Disputed, IFraudProofs, Opening, PayoutOpening} from "./interfaces/IFraudProofs.sol";
+import {Disputed, ICases, Opening} from "./interfaces/ICases.sol";
+import {PayoutOpening} from "./interfaces/IFraudProofs.sol";
 import {ITrainingMarket} from "./interfaces/ITrainingMarket.sol";
 import {BitsLib} from "./libraries/BitsLib.sol";
 import {ChunkTreeLib} from "./libraries/ChunkTreeLib.sol";
@@ -15,7 +16,7 @@ import {SumNode, SumTreeLib} from "./libraries/SumTreeLib.sol";
 /// @title Cases
 /// @notice What proofs are made of: the records of a merge, chunks of its states and updates, pay and distances computed
 /// again. Nothing here decides.
-abstract contract Cases is IFraudProofs {
+abstract contract Cases is ICases {
     using MergeLib for MergeRecord;
     using OpeningLib for bytes;
 
@@ -24,14 +25,8 @@ abstract contract Cases is IFraudProofs {
 
     uint256 internal constant SCALE_BYTES = 3;
 
-    /// @inheritdoc IFraudProofs
+    /// @inheritdoc ICases
     ITrainingMarket public immutable market;
-
-    /// @inheritdoc IFraudProofs
-    address public immutable masks;
-
-    /// @inheritdoc IFraudProofs
-    mapping(BountyId bounty => mapping(uint16 round => bytes32)) public seedOf;
 
     /// @dev What every proof against a merge looks at.
     struct Case {
@@ -40,11 +35,11 @@ abstract contract Cases is IFraudProofs {
         Terms terms;
         Merge merged;
         Parameters parameters;
-        uint256[] accepted; // reveal indices, rising; in bucket order once `_inBucketOrder` was called
+        uint256[] accepted; // reveal indices, rising; in bucket order where a proof put them into it
     }
 
-    constructor(ITrainingMarket newMarket, address newMasks) {
-        (market, masks) = (newMarket, newMasks);
+    constructor(ITrainingMarket newMarket) {
+        market = newMarket;
     }
 
     // --- cases ---
@@ -308,10 +303,6 @@ abstract contract Cases is IFraudProofs {
 
     function _needsSeed(Case memory present) internal pure returns (bool) {
         return present.terms.mergeRule == MergeRule.CenteredClip && present.parameters.bucket > 1;
-    }
-
-    function _inBucketOrder(Case memory present) internal view {
-        if (_needsSeed(present)) MergeRuleLib.bucketOrder(present.accepted, seedOf[present.bounty][present.round]);
     }
 
     /// @dev Buckets times iterations.

@@ -3,9 +3,10 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {BountyId, Merge, MergeRecord, MergeRule, Reveal, Terms} from "./Types.sol";
+import {BountyId, Merge, MergeRecord, MergeRule, PrivacyMode, Reveal, Terms} from "./Types.sol";
 import {ChunkKind, Demand, Demanded, IChunkDemands} from "./interfaces/IChunkDemands.sol";
 import {ITrainingMarket} from "./interfaces/ITrainingMarket.sol";
+import {MaskLib} from "./libraries/MaskLib.sol";
 import {MergeLib} from "./libraries/MergeLib.sol";
 import {MergeRuleLib, Parameters} from "./libraries/MergeRuleLib.sol";
 import {OpeningLib} from "./libraries/OpeningLib.sol";
@@ -107,7 +108,8 @@ contract ChunkDemands is IChunkDemands {
         ChunkKind kind = demanded.kind;
         uint256 size = terms.chunks;
         if (kind == ChunkKind.Payout) size = record.payoutLeaves;
-        if (kind == ChunkKind.Clip) size = 1;
+        if (kind == ChunkKind.Update && _isMasked(terms)) size = MaskLib.leavesOf(size);
+        if (kind == ChunkKind.Clip || kind == ChunkKind.Masks) size = 1;
         require(demanded.index < size, OutOfRange(demanded.index, size));
         if (kind == ChunkKind.Update) {
             Reveal memory shown = market.revealOf(demanded.bounty, demanded.round, demanded.key);
@@ -118,8 +120,13 @@ contract ChunkDemands is IChunkDemands {
             uint256 pairs = kind == ChunkKind.Clip ? 1 : _pairs(record, merged, terms);
             require(uint256(demanded.key) < pairs, OutOfRange(uint256(demanded.key), pairs));
         } else {
+            require(kind != ChunkKind.Masks || _isMasked(terms), OutOfRange(uint8(kind), uint8(ChunkKind.Masks)));
             require(demanded.key == 0, OutOfRange(uint256(demanded.key), 1));
         }
+    }
+
+    function _isMasked(Terms memory terms) private pure returns (bool) {
+        return terms.privacy == PrivacyMode.Masked;
     }
 
     function _pairs(MergeRecord calldata record, Merge memory merged, Terms memory terms)
@@ -144,7 +151,10 @@ contract ChunkDemands is IChunkDemands {
             uint256 planes = MergeRuleLib.planes(terms.mergeRule, MergeRuleLib.unpack(terms.mergeParameters));
             OpeningLib.checkState(record.stateRoot, demanded.index, terms.chunks, planes, content, siblings);
         } else if (kind == ChunkKind.Update) {
-            _checkUpdate(demanded, terms, content, siblings);
+            bytes32 root = _isMasked(terms)
+                ? _maskedRoot(demanded.index, terms.chunks, content, siblings)
+                : _updateRoot(demanded.index, terms.chunks, content, siblings);
+            require(root == demanded.key, WrongContent());
         } else if (kind == ChunkKind.Payout) {
             OpeningLib.requireLength(content, 32);
             bytes28 root = OpeningLib.payoutRoot(
@@ -154,21 +164,33 @@ contract ChunkDemands is IChunkDemands {
         } else if (kind == ChunkKind.Clip) {
             require(keccak256(content) == record.scalesHash, WrongContent());
             require(keccak256(siblings) == record.distancesHash, WrongContent());
+        } else if (kind == ChunkKind.Masks) {
+            require(keccak256(content) == record.scalesHash && siblings.length == 0, WrongContent());
         } else {
             _checkDistance(demanded, record, terms, content, siblings);
         }
     }
 
-    function _checkUpdate(Demanded memory demanded, Terms memory terms, bytes calldata content, bytes calldata siblings)
+    function _updateRoot(uint32 index, uint256 chunks, bytes calldata content, bytes calldata siblings)
         private
         pure
+        returns (bytes32)
     {
         OpeningLib.requireLength(content, OpeningLib.UPDATE_CHUNK + OpeningLib.SUM);
-        OpeningLib.requireDepth(siblings, terms.chunks);
-        bytes32 root = OpeningLib.updateRoot(
-            demanded.index, content[:OpeningLib.UPDATE_CHUNK], content.uint64At(OpeningLib.UPDATE_CHUNK), siblings
-        );
-        require(root == demanded.key, WrongContent());
+        OpeningLib.requireDepth(siblings, chunks);
+        uint64 sum = content.uint64At(OpeningLib.UPDATE_CHUNK);
+        return OpeningLib.updateRoot(index, content[:OpeningLib.UPDATE_CHUNK], sum, siblings);
+    }
+
+    /// @dev The leaf behind the last chunk is the key leaf.
+    function _maskedRoot(uint32 index, uint256 chunks, bytes calldata content, bytes calldata siblings)
+        private
+        pure
+        returns (bytes32)
+    {
+        OpeningLib.requireLength(content, MaskLib.CHUNK);
+        OpeningLib.requireDepth(siblings, MaskLib.leavesOf(chunks));
+        return MaskLib.root(index < chunks ? MaskLib.MASKED : MaskLib.KEYS, index, content, siblings);
     }
 
     function _checkDistance(

@@ -15,7 +15,7 @@ import {TermsLib} from "./libraries/TermsLib.sol";
 /// @title FraudProofs
 /// @notice Judges merges by recomputing them from committed bytes. Holds no money and no power but to void a merge
 /// that it has itself found wrong.
-contract FraudProofs is Cases {
+contract FraudProofs is Cases, IFraudProofs {
     using MergeLib for MergeRecord;
     using OpeningLib for bytes;
 
@@ -24,7 +24,15 @@ contract FraudProofs is Cases {
     uint8 private constant OUT_OF_RANGE = 6;
     uint8 private constant LAST_REASON = 11; // 1 to 4 are about files, 7 to 10 about whole updates, 11 about a group
 
-    constructor(ITrainingMarket newMarket, address newMasks) Cases(newMarket, newMasks) {}
+    /// @inheritdoc IFraudProofs
+    address public immutable masks;
+
+    /// @inheritdoc IFraudProofs
+    mapping(BountyId bounty => mapping(uint16 round => bytes32)) public seedOf;
+
+    constructor(ITrainingMarket newMarket, address newMasks) Cases(newMarket) {
+        masks = newMasks;
+    }
 
     // --- terms ---
 
@@ -252,5 +260,11 @@ contract FraudProofs is Cases {
         emit UndrawnProven(disputed.bounty, disputed.round);
 
         market.voidMerge(disputed.bounty, disputed.round, msg.sender);
+    }
+
+    // --- internal ---
+
+    function _inBucketOrder(Case memory present) private view {
+        if (_needsSeed(present)) MergeRuleLib.bucketOrder(present.accepted, seedOf[present.bounty][present.round]);
     }
 }

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {MergeClaim, MergeRule} from "../src/Types.sol";
+import {ICases} from "../src/interfaces/ICases.sol";
 import {IFraudProofs, Opening} from "../src/interfaces/IFraudProofs.sol";
 import {MergeRuleLib, Parameters} from "../src/libraries/MergeRuleLib.sol";
 import {SumNode, SumTreeLib} from "../src/libraries/SumTreeLib.sol";
@@ -125,19 +126,19 @@ contract ClippingTest is ProofTest {
         _mergeClipped();
         bytes memory packed = _packed(1, _order);
         for (uint8 at = uint8(dice % 9); at < COORDINATES; at += 9) {
-            _refused(IFraudProofs.NoFault.selector);
+            _refused(ICases.NoFault.selector);
             _as(PROVER);
             proofs.proveCoordinate(_disputed(), 0, at, _before(), _after(), packed, scales);
         }
         for (uint256 pair = 0; pair < scales.length / 3; ++pair) {
-            _refused(IFraudProofs.NoFault.selector);
+            _refused(ICases.NoFault.selector);
             _as(PROVER);
             proofs.proveScale(_disputed(), pair, scales, _distances);
             uint64 distance = _distanceOf(pair);
-            _refused(IFraudProofs.NoFault.selector);
+            _refused(ICases.NoFault.selector);
             _provesDistance(pair, distance);
         }
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _as(PROVER);
         proofs.proveUndrawn(_disputed());
     }

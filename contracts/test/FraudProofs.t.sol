@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {MergeClaim, MergeRule, Phase, RewardRule} from "../src/Types.sol";
+import {ICases} from "../src/interfaces/ICases.sol";
 import {Disputed, IFraudProofs, Opening, PayoutOpening} from "../src/interfaces/IFraudProofs.sol";
 import {ErrorsLib} from "../src/libraries/ErrorsLib.sol";
 import {OpeningLib} from "../src/libraries/OpeningLib.sol";
@@ -39,7 +40,7 @@ contract FraudProofsTest is ProofTest {
         _revealed(bound(updates, 3, 7));
         uint256 rejected = dice % 8 == 0 ? dice >> 8 & (1 << count) - 1 : 0;
         _post(_honest(rejected));
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _provesCoordinate(uint8(dice % COORDINATES), rejected);
     }
 
@@ -51,7 +52,7 @@ contract FraudProofsTest is ProofTest {
         uint256 at = dice % (COORDINATES * _planes());
         _spoil(made, at, offBy);
         _post(made);
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _provesCoordinate(uint8((at + 1) % COORDINATES), 0);
         uint256 balance = _balance(PROVER);
         _provesCoordinate(uint8(at % COORDINATES), 0);
@@ -70,7 +71,7 @@ contract FraudProofsTest is ProofTest {
         _revealed(3);
         _post(_honest(0));
         bytes memory packed = _packed(1, _accepted(4));
-        _refused(abi.encodeWithSelector(IFraudProofs.WrongUpdateCount.selector, 2, 3));
+        _refused(abi.encodeWithSelector(ICases.WrongUpdateCount.selector, 2, 3));
         _prove();
         proofs.proveCoordinate(_disputed(), chunk, 0, _before(), _after(), packed, "");
     }
@@ -81,7 +82,7 @@ contract FraudProofsTest is ProofTest {
         uint256[] memory order = _accepted(0);
         (order[1], order[2]) = (order[2], order[1]);
         bytes memory packed = _packed(1, order);
-        _refused(abi.encodeWithSelector(IFraudProofs.WrongUpdate.selector, 1, _updateRoot(2, 1)));
+        _refused(abi.encodeWithSelector(ICases.WrongUpdate.selector, 1, _updateRoot(2, 1)));
         _prove();
         proofs.proveCoordinate(_disputed(), chunk, 0, _before(), _after(), packed, "");
     }
@@ -90,7 +91,7 @@ contract FraudProofsTest is ProofTest {
         _revealed(3);
         _post(_honest(0));
         record.stateRoot = keccak256("another");
-        _refused(abi.encodeWithSelector(IFraudProofs.WrongRecord.selector, 1));
+        _refused(abi.encodeWithSelector(ICases.WrongRecord.selector, 1));
         _provesCoordinate(0, 0);
     }
 
@@ -127,7 +128,7 @@ contract FraudProofsTest is ProofTest {
 
     function testFuzz_proveLeaf__ofAnHonestUpdate__isRefused(uint8 k) public {
         _revealed(3);
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _prove();
         proofs.proveLeaf(id, 1, chunk, _sum(k % 3, 1), _leaf(k % 3));
     }
@@ -162,7 +163,7 @@ contract FraudProofsTest is ProofTest {
         _revealed(3);
         _post(_honest(0));
         bytes32 root = _updateRoot(1, 1);
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _prove();
         proofs.proveAcceptance(_disputed(), root);
         proofs.proveLeaf(id, 1, chunk, _sum(1, 1), _leaf(1));
@@ -198,7 +199,7 @@ contract FraudProofsTest is ProofTest {
         (_faulty, _excess) = (1, 5);
         _revealed(3);
         _rejects(5, uint24(chunk));
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _provesRejection();
     }
 
@@ -223,7 +224,7 @@ contract FraudProofsTest is ProofTest {
     function test_proveRejection__ofAnAcceptedUpdate__isRefused() public {
         _revealed(3);
         _post(_honest(4));
-        _refused(abi.encodeWithSelector(IFraudProofs.NotRejected.selector, 1));
+        _refused(abi.encodeWithSelector(ICases.NotRejected.selector, 1));
         _provesRejection();
     }
 
@@ -240,7 +241,7 @@ contract FraudProofsTest is ProofTest {
         _post(_honest(rejects ? 2 : 0));
         seat %= 3;
         uint96 earned = rejects && seat == 1 ? 0 : uint96(_share(1) / (rejects ? 2 : 3));
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _provesPayout(seat, earned, rejects ? 2 : 0);
     }
 
@@ -253,7 +254,7 @@ contract FraudProofsTest is ProofTest {
         _setPayouts(payouts);
         made.payoutRoot = _claimOf(0, 0, "").payoutRoot;
         _post(made);
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _provesPayout(2, each, 0);
         uint256 balance = _balance(PROVER);
         _provesPayout(1, each - 1, 0);
@@ -274,7 +275,7 @@ contract FraudProofsTest is ProofTest {
         _revealed(3);
         _post(_honest(0));
         bytes32[] memory roots = _roots(_accepted(0));
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _prove();
         proofs.provePaid(_disputed(), roots, address(0));
     }
@@ -299,7 +300,7 @@ contract FraudProofsTest is ProofTest {
         made.payoutLeaves = 2;
         _post(made);
         bytes32[] memory roots = _roots(_accepted(0));
-        _refused(IFraudProofs.NoFault.selector);
+        _refused(ICases.NoFault.selector);
         _prove();
         proofs.provePaid(_disputed(), roots, _provider(1));
         uint256 balance = _balance(PROVER);

@@ -10,7 +10,8 @@ enum ChunkKind {
     Update, // a chunk of an accepted update
     Payout, // a leaf of the payout tree
     Clip, // all scales and the roots of all distance trees
-    Distance // a leaf of a distance tree
+    Distance, // a leaf of a distance tree
+    Masks // the table of the masks that were taken away
 }
 
 /// @notice What a demand is for.
@@ -19,7 +20,7 @@ struct Demanded {
     uint16 round;
     ChunkKind kind;
     bytes32 key; // the update's root; the distance tree's pair; else 0
-    uint32 index; // of the chunk or leaf; 0 for `Clip`
+    uint32 index; // of the chunk or leaf; 0 for `Clip` and `Masks`; a masked update's key leaf is behind its last chunk
 }
 
 /// @notice A demand. Two slots apart from `Demanded`.
@@ -71,10 +72,10 @@ interface IChunkDemands {
     function demand(Demanded calldata demanded, MergeRecord calldata record) external returns (uint256 id);
 
     /// @notice Show a demanded chunk. Anyone who has it may.
-    /// @param content the chunk; for `Update` followed by its committed sum (8 bytes), for `Payout` account and
-    /// cumulative amount (20 and 12 bytes), for `Clip` the scales, for `Distance` the sum (8 bytes) and the roots of
-    /// all distance trees
-    /// @param siblings 32 bytes each, from the leaf up; for `Clip` the roots of all distance trees
+    /// @param content the chunk; for `Update` followed by its committed sum (8 bytes) unless it is masked, for `Payout`
+    /// account and cumulative amount (20 and 12 bytes), for `Clip` the scales, for `Distance` the sum (8 bytes) and the
+    /// roots of all distance trees, for `Masks` the table
+    /// @param siblings 32 bytes each, from the leaf up; for `Clip` the roots of all distance trees, for `Masks` none
     function answer(uint256 id, MergeRecord calldata record, bytes calldata content, bytes calldata siblings) external;
 
     /// @notice End a demand that was not answered in time: the merge is void, the fee and half of the bond go to the

@@ -1,22 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {BountyId, MergeRecord, Terms} from "../Types.sol";
-import {ITrainingMarket} from "./ITrainingMarket.sol";
-
-/// @notice The merge that a proof is about.
-struct Disputed {
-    BountyId bounty;
-    uint16 round;
-    MergeRecord record; // what the merge's record hash binds
-    MergeRecord previous; // the same of the merge that it builds on; zeros where that is the initial state
-}
-
-/// @notice A chunk and the siblings on its way to the root, 32 bytes each, from the leaf up.
-struct Opening {
-    bytes content;
-    bytes siblings;
-}
+import {BountyId, Terms} from "../Types.sol";
+import {Disputed, ICases, Opening} from "./ICases.sol";
 
 /// @notice One leaf of a payout tree, and the same member's leaf in the tree before.
 struct PayoutOpening {
@@ -32,7 +18,7 @@ struct PayoutOpening {
 /// @notice Judges merges. Every proof is one transaction by anyone, recomputed here from committed bytes; it reverts
 /// with the reason where it shows no fault, and else takes the bond and voids the merge. See docs/PROTOCOL.md, section 10.
 /// @dev Warning: a proof is public while it waits to be included, and whoever sends it first has the reward.
-interface IFraudProofs {
+interface IFraudProofs is ICases {
     /// @notice A round's seed was drawn.
     event SeedDrawn(BountyId indexed bounty, uint16 indexed round, bytes32 seed);
     /// @notice A coordinate was proven wrong: it is `claimed` but `follows` from the updates.
@@ -53,33 +39,14 @@ interface IFraudProofs {
     event DistanceProven(BountyId indexed bounty, uint16 indexed round, uint256 pair, uint256 chunk);
     event UndrawnProven(BountyId indexed bounty, uint16 indexed round);
 
-    /// @notice The proof shows that all is right.
-    error NoFault();
-    error NoMerge();
-    /// @notice The record given is not the one that the merge of `round` recorded.
-    error WrongRecord(uint16 round);
-    /// @notice Update number `position` of the proof is not the revealed update that belongs there.
-    error WrongUpdate(uint256 position, bytes32 updateRoot);
-    error WrongUpdateCount(uint256 present, uint256 expected);
-    error OutOfRange(uint256 index, uint256 size);
     /// @notice A rejection for this reason is about a file or a whole update, which no contract can see.
     error NotJudged(uint8 code);
-    error NotRejected(uint16 index);
     error NotAccepted(uint16 index);
-    /// @notice The bytes given do not have the recorded hash.
-    error WrongPreimage();
-    /// @notice The bounty's merge rule has nothing that this proof could show.
-    error WrongRule();
-    /// @notice The bounty's updates are masked: `MaskProofs` judges what is in them.
-    error WrongMode();
     error NotMasks();
     /// @notice Only an account without code can draw, so that no draw can be undone by its caller.
     error NotPlainAccount();
     error AlreadyDrawn();
     error NotMerging();
-
-    /// @notice The market whose merges are judged.
-    function market() external view returns (ITrainingMarket);
 
     /// @notice The contract that judges merges of masked updates.
     function masks() external view returns (address);

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 /// @title ChaCha20Lib
-/// @notice The ChaCha20 block function of RFC 8439, and the masks that it makes. See docs/PROTOCOL.md, section 15.
+/// @notice The ChaCha20 block function of RFC 8439, and the masks that it makes. See docs/PROTOCOL.md, section 16.
 /// @dev The state's four rows are a word each: four lanes of 64 bits, the first in the highest, with a 32-bit number
 /// in each lane's lower half. So one addition adds four, and what a rotation pushes out of a number falls into the
 /// empty half, from where `LANES` takes it away.

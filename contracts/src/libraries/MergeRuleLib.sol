@@ -95,12 +95,23 @@ library MergeRuleLib {
             if (trim != 0) _sort(values);
             aggregate = _mean(values, trim, values.length - trim);
         }
-        int256 beta = int256(uint256(parameters.beta));
-        newPrevious = beta * previous + (ONE - beta) * aggregate >> RATE_BITS;
-        newAccumulator = accumulator + (int256(uint256(parameters.eta)) * newPrevious >> RATE_BITS);
-        if (newAccumulator > type(int32).max) newAccumulator = type(int32).max;
-        if (newAccumulator < type(int32).min) newAccumulator = type(int32).min;
-        if (planes(rule, parameters) == 1) newPrevious = 0;
+        return _step(parameters, accumulator, previous, aggregate, planes(rule, parameters) == 2);
+    }
+
+    /// @notice The same from means in the finer units, of groups; for `Mean`, from the mean of all updates.
+    /// @param means overwritten by all rules but `Mean`
+    function mergeMeans(
+        MergeRule rule,
+        Parameters memory parameters,
+        int256 accumulator,
+        int256 previous,
+        int256[] memory means
+    ) internal pure returns (int256 newAccumulator, int256 newPrevious) {
+        uint256 trim = _trimOf(rule, parameters, means.length);
+        if (means.length <= 2 * trim) return (accumulator, previous);
+        if (trim != 0) _sort(means);
+        int256 aggregate = floorDiv(_sum(means, trim, means.length - trim), int256(means.length - 2 * trim));
+        return _step(parameters, accumulator, previous, aggregate, planes(rule, parameters) == 2);
     }
 
     /// @notice `numerator / denominator`, rounded down; Solidity's own division rounds towards zero.
@@ -169,6 +180,22 @@ library MergeRuleLib {
         return parameters.trim;
     }
 
+    /// @dev The server's step with an aggregate.
+    function _step(
+        Parameters memory parameters,
+        int256 accumulator,
+        int256 previous,
+        int256 aggregate,
+        bool keepsPrevious
+    ) private pure returns (int256 newAccumulator, int256 newPrevious) {
+        int256 beta = int256(uint256(parameters.beta));
+        newPrevious = beta * previous + (ONE - beta) * aggregate >> RATE_BITS;
+        newAccumulator = accumulator + (int256(uint256(parameters.eta)) * newPrevious >> RATE_BITS);
+        if (newAccumulator > type(int32).max) newAccumulator = type(int32).max;
+        if (newAccumulator < type(int32).min) newAccumulator = type(int32).min;
+        if (!keepsPrevious) newPrevious = 0;
+    }
+
     /// @dev The centre after `iterations` steps from `centre`, given the buckets' means.
     function _clipped(int256 centre, int256[] memory means, uint256 buckets, bytes memory scales, uint256 iterations)
         private
@@ -215,12 +242,16 @@ library MergeRuleLib {
 
     /// @dev The mean of some values, in the finer units.
     function _mean(int256[] memory values, uint256 start, uint256 end) private pure returns (int256) {
-        int256 sum = 0;
+        unchecked {
+            return floorDiv(GUARD * _sum(values, start, end), int256(end - start));
+        }
+    }
+
+    function _sum(int256[] memory values, uint256 start, uint256 end) private pure returns (int256 sum) {
         unchecked {
             for (uint256 k = start; k < end; ++k) {
                 sum += values[k];
             }
-            return floorDiv(GUARD * sum, int256(end - start));
         }
     }
 

@@ -60,7 +60,7 @@ abstract contract ProofTest is MarketTest {
         }
     }
 
-    function _updateRoot(uint256 k, uint16 round) internal view override returns (bytes32) {
+    function _updateRoot(uint256 k, uint16 round) internal view virtual override returns (bytes32) {
         return this.openUpdate(chunk, _content(k, round), _sum(k, round), _sumSiblings(k, round));
     }
 
