@@ -19,10 +19,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from threadpoolctl import threadpool_limits
 
 from scripts.benchmarks.attacks_play import Found, play
+from scripts.benchmarks.attacks_tables import Table, draw, last, tables
 from scripts.benchmarks.attacks_worlds import Cell, plan
 from scripts.benchmarks.measure import Figures, console
 
 RESULTS = Path(__file__).parents[2] / "docs" / "benchmarks" / "attacks.jsonl"
+HEADER = """# Attacks
+
+Made by `scripts/bench attacks` from [attacks.jsonl](attacks.jsonl); what is measured and how, the
+[benchmarks' page](README.md#scriptsbench-attacks) says.
+Test accuracy in percent, in brackets behind a backdoor how often its trigger is followed.
+–: not run. Bold: a bar that was missed.
+
+![by step](attacks-bucketing.svg)
+
+![by attack and rule](attacks-matrix.svg)
+
+"""
 QUICK_STEPS = 3
 QUICK_CELLS = 40
 
@@ -39,14 +52,15 @@ def run(quick: bool, only: str = "", workers: int | None = None) -> Figures:
     cells = [cell for cell in plan() if all(word in name_of(cell) for word in only.split())]
     if quick:
         few = [replace(cell, steps=QUICK_STEPS) for cell in cells[:: max(1, len(cells) // QUICK_CELLS)]]
-        return figures_of(few, dict(play_all(few, workers)))
+        found = dict(play_all(few, workers))
+        return {"accuracy": {name_of(cell): f"{last(found[key_of(cell)]):.2f} %" for cell in few}}
     results = read_results(RESULTS)
     with RESULTS.open("a") as file:
         for key, found in play_all([cell for cell in cells if key_of(cell) not in results], workers):
             file.write(json.dumps({"cell": json.loads(key)} | found) + "\n")
             file.flush()
             results[key] = found
-    return figures_of(cells, results)
+    return {table.title: dict(table.figures) for table in published(cells, results, RESULTS.parent)}
 
 
 def play_all(cells: Sequence[Cell], workers: int | None = None) -> Iterator[tuple[str, Found]]:
@@ -103,7 +117,15 @@ def read_results(path: Path) -> Results:
     return found
 
 
-def figures_of(cells: Sequence[Cell], results: Results) -> Figures:
-    """The last accuracy of each cell, by name."""
-    done = {name_of(cell): results[key_of(cell)]["curve"][-1][1] for cell in cells if key_of(cell) in results}
-    return {"accuracy": {name: f"{100 * value:.2f} %" for name, value in done.items()}}
+def published(cells: Sequence[Cell], results: Results, folder: Path) -> list[Table]:
+    """Write tables and pictures of all that was ever found; gives the tables of these cells."""
+    everything = _outcomes(list(plan()), results)
+    if everything:
+        text = HEADER + "\n".join(table.markdown() for table in tables(everything))
+        (folder / "attacks.md").write_text(text)
+        draw(everything, folder)
+    return tables(_outcomes(cells, results))
+
+
+def _outcomes(cells: Sequence[Cell], results: Results) -> list[tuple[Cell, Found]]:
+    return [(cell, results[key_of(cell)]) for cell in cells if key_of(cell) in results]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
 
-_STEPS = 8
+_STEPS = 32
 """Iterations of Weiszfeld's algorithm."""
 
 
@@ -88,8 +88,10 @@ def _multi_krum(updates_ND: Vectors, attackers: int) -> Vectors:
 
 
 def _geometric_median(updates_ND: Vectors, attackers: int) -> Vectors:
-    """Source: Pillutla et al. 2022, arXiv:1912.13445."""
-    center_D = updates_ND.mean(0)
+    """Source: Pillutla et al. 2022, arXiv:1912.13445, from the median of the distances to all as the integers do."""
+    distances_NN = np.sqrt(np.maximum(_squared_distances(updates_ND), 0))
+    weights_N = 1 / np.maximum(np.median(distances_NN, axis=1), 1e-12)
+    center_D = (weights_N / weights_N.sum()).astype(np.float32) @ updates_ND
     for _ in range(_STEPS):
         apart_ND = updates_ND - center_D
         weights_N = 1 / np.maximum(np.sqrt(np.vecdot(apart_ND, apart_ND)), 1e-12)

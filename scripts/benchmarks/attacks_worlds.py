@@ -58,11 +58,11 @@ WORLDS = {
     ),
     BYZFL: World(
         mnist, ByzFL, honest=10, batch=25, steps=800, rate=0.1, decay=0.9, gain=0.1, recalls=True, bits=18,
-        measured=100, clip=2.0, weight_decay=1e-4,
+        measured=200, clip=2.0, weight_decay=1e-4,
     ),
     EVERYTHING: World(
-        digits, Perceptron, honest=16, batch=16, steps=200, rate=0.2, decay=0.9, gain=0.1, recalls=True, bits=16,
-        measured=100, clip=10.0, together=True,
+        digits, Perceptron, honest=16, batch=16, steps=100, rate=0.2, decay=0.9, gain=0.1, recalls=True, bits=16,
+        measured=50, clip=10.0, together=True,
     ),
 }  # fmt: skip
 
