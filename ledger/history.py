@@ -114,6 +114,12 @@ class BountyHistory:
         return merges[-1] if merges else None
 
     @property
+    def target_round(self) -> int | None:
+        """The round whose standing merge claims to have reached the bounty's target; None if none does."""
+        target, merged = self.posted.terms.target, self.latest_merge()
+        return merged.round if merged and 0 < target <= merged.claim.metric else None
+
+    @property
     def last_vests_at(self) -> Timestamp:
         """When all that was ever merged has vested; 0 before the first merge. A void brings nothing forward."""
         moments = [event.vests_at for event in self.events if isinstance(event, Merged)]

@@ -26,6 +26,7 @@ from node.clip_files import clip_file_bytes
 from node.manifest import Manifest
 from node.manifest_sections import HoldoutSection
 from node.state_files import decode_state, state_file_bytes
+from node.targets import target_units
 from node.updates import update_file_bytes
 
 MAX_REPORT_BYTES = 256 * 1024
@@ -177,6 +178,7 @@ def check_terms(terms: Terms, manifest: Manifest) -> None:
     expected: list[tuple[str, object, object]] = [
         ("chunks", terms.chunks, manifests.chunks(manifest)),
         ("squaredNormBound", terms.squared_norm_bound, manifests.squared_norm_bound(manifest)),
+        ("target", terms.target, target_units(manifest)),
         ("mergeRule", terms.merge_rule.name.lower(), parameters.rule.name.lower()),
         ("mergeParameters", "0x" + terms.merge_parameters.hex(), "0x" + parameters.pack().hex()),
     ]

@@ -44,6 +44,7 @@ MAX_SQUARED_NORM = 2**64 - 1
 MAX_RADIUS = 2**32 - 1
 GREATEST_COORDINATE = 32767
 """An update's coordinate in grid units; docs/PROTOCOL.md, section 4."""
+NO_TARGET = "none: all rounds are played"
 STATE_EXTRA_BITS = 8
 """How many bits finer the state's grid is than the update's."""
 
@@ -259,7 +260,7 @@ def describe(manifest: Manifest) -> dict[str, str]:
         "merge": _described_merge(manifest),
         "screening": _described_screening(manifest),
         "holdout": "published" if manifest.holdout else "none published",
-        "target": manifest.target.description(manifest.task.metric) if manifest.target else "none: all rounds are played",
+        "target": manifest.target.description(manifest.task.metric) if manifest.target else NO_TARGET,
         "privacy": _described_privacy(manifest),
     }
 

@@ -128,6 +128,14 @@ def read_package(folder: Path) -> Manifest:
     return manifest
 
 
+def with_target(manifest: Manifest, value: float) -> Manifest:
+    """The manifest of a bounty that ends when the hold-out's metric reaches a value.
+
+    Raises: BadManifest if it can't be reached or there is no hold-out.
+    """
+    return manifest_from({**manifest.model_dump(exclude_none=True), "target": {"value": value}})
+
+
 def holdout_file(folder: Path) -> Path | None:
     """The package's test data, `holdout.npz`, `.csv` or `.parquet`; None without one."""
     places = (folder / f"holdout.{suffix}" for suffix in ("npz", "csv", "parquet"))

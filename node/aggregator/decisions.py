@@ -9,6 +9,7 @@ from ledger.demands import Demand, about
 from ledger.history import BountyHistory
 from ledger.records import Address, Clock, Merged, Money, Phase, Terms, Timestamp, Wei
 from node.loop import Finish
+from node.targets import ending_in_words
 
 
 @dataclass(frozen=True)
@@ -134,4 +135,6 @@ def _wind_up(view: AggregatorView) -> Sequence[Action | Finish]:
         actions.append(WithdrawBond())
     if view.bond > 0 and not actions:
         return []
-    return actions or [Finish("the bounty is over, the owner refunded and the bond back")]
+    over = "the bounty is over, the owner refunded and the bond back"
+    ending = ending_in_words(view.history)
+    return actions or [Finish(f"{over}; {ending}" if ending else over)]

@@ -34,6 +34,7 @@ from node.round_updates import FETCHES_AT_ONCE, check_updates
 from node.scoring import Scorer
 from node.screening import background, compared_with, screen
 from node.state_files import encode_state
+from node.targets import measured_units
 from node.verification import Rejection, VerifiedUpdate
 
 log = structlog.get_logger()
@@ -103,7 +104,7 @@ class MergeWork:
             payout_root=payout_root(payout_tree(payouts)),
             paid=paid,
             payout_leaves=len(payouts),
-            metric=0,
+            metric=measured_units(metrics, self._manifest),
             rejected=rejected,
             reasons=pack_reasons([rejections[index].given for index in sorted(rejections)]),
             scales_hash=scales_hash,

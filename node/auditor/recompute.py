@@ -22,6 +22,7 @@ from node.auditor.rejections import given_reasons, rejection_differences, screen
 from node.auditor.report import Basis, Difference, RoundReport, Verdict, verdict_of
 from node.auditor.rounds import (
     clip_differences,
+    metric_difference,
     pay_differences,
     state_difference,
     state_file_difference,
@@ -87,16 +88,18 @@ class Recomputation:
         rejected = self._rejections(merged, checked)
         self._note(merged, checked)
         outcome = self._state(merged, checked, start)
+        measured = outcome.measured_PD
+        metrics = self._scorer.score(measured[0]) if self._scorer and measured is not None else {}
         differences = (
             *rejected,
             *pay_differences(self._history, one),
             *outcome.differences,
+            *metric_difference(merged, metrics, self._manifest),
         )
-        measured = outcome.measured_PD
         return replace(
             report,
             verdict=verdict_of(differences, outcome.missing),
-            metrics=self._scorer.score(measured[0]) if self._scorer and measured is not None else {},
+            metrics=metrics,
             basis=start.basis,
             differences=differences,
             missing=outcome.missing,

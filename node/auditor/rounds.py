@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ from node.manifest import Manifest
 from node.merged_states import MergedState
 from node.model import layout, locate
 from node.state_files import encode_state
+from node.targets import is_as_measured, measured_units, metric_value
 
 
 def pay_differences(history: BountyHistory, one: RoundHistory) -> list[Difference]:
@@ -55,6 +58,15 @@ def clip_differences(merged: Merged, ours: MergedState) -> list[Difference]:
         )
         if claimed != expected
     ]
+
+
+def metric_difference(merged: Merged, measured: Mapping[str, float], manifest: Manifest) -> list[Difference]:
+    """Whether the claimed metric is the one measured here, which decides if the target ends the bounty."""
+    if not measured or is_as_measured(merged.claim, measured, manifest):
+        return []
+    metric = manifest.task.metric
+    claimed, own = (metric_value(units, metric) for units in (merged.claim.metric, measured_units(measured, manifest)))
+    return [Difference(merged.round, metric, f"{claimed:.6f}", f"{own:.6f}")]
 
 
 def state_file_difference(merged: Merged, ours: MergedState) -> list[Difference]:

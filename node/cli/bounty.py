@@ -15,6 +15,7 @@ from node.cli.lazy import lazy_group
 from node.cli.output import confirm, console, grid, moment, pairs, print_json, terms_rows, tokens
 from node.connections import Ledgers, open_account, open_ledgers
 from node.robustness import promise
+from node.targets import ending_in_words
 
 app = typer.Typer(
     cls=lazy_group(
@@ -67,7 +68,7 @@ def show(context: typer.Context, bounty: BountyArgument, as_json: Json = False) 
         f"bounty {bounty}",
         {
             "owner": details["owner"],
-            "phase": details["phase"],
+            "phase": f"{details['phase']}: {details['ending']}" if details["ending"] else details["phase"],
             "ends": moment(details["ends_at"]),
             "round": f"{details['round']} of {details['rounds_in_all']}",
             "members": details["members_now"],
@@ -136,6 +137,7 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
                 "reasons": [{"provider": r.provider, "reason": reason.label} for r, reason in rejected],
                 "paid": merged.claim.paid if merged else 0,
                 "vests_at": merged.vests_at if merged else 0,
+                "metric": merged.claim.metric if merged else 0,
                 "voided": len(one.voided),
                 "state": one.state,
             }
@@ -143,6 +145,7 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
     money = ledgers.market.money(bounty)
     return {
         **summary,
+        "ending": ending_in_words(history),
         "owed": money.owed,
         "free": money.free,
         "terms": asdict(history.posted.terms),

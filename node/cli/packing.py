@@ -16,7 +16,7 @@ from node.manifest import describe, merge_parameters, render_manifest
 from node.package.export import export_package
 from node.package.owner_code import load_module
 from node.package.survey import Survey, survey
-from node.posting import QUORUM, read_package
+from node.posting import QUORUM, read_package, with_target
 from node.robustness import default_attackers, withstood
 
 RuleName = Literal["mean", "trimmed_mean", "median", "multi_krum", "geometric_median", "nearest_neighbours"]
@@ -44,6 +44,9 @@ def pack(
         int | None, typer.Option(min=0, max=127, help="Faulty updates to withstand; default: a quarter of the quorum.")
     ] = None,
     min_updates: Annotated[int, typer.Option(min=1, max=256, help="Quorum that it will be posted with.")] = QUORUM,
+    target: Annotated[
+        float | None, typer.Option(help="End when the hold-out's accuracy (with --regression: the error) reaches this.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Export a model with torch.export and write a manifest, ready for `fedbounty bounty post`.
@@ -73,7 +76,7 @@ def pack(
     }
     package = export_package(module, torch.zeros(2, *seen.input_shape), folder, fields)
     shutil.copyfile(holdout, folder / f"holdout{holdout.suffix}")
-    manifest = read_package(folder)
+    manifest = read_package(folder) if target is None else with_target(read_package(folder), target)
     package.manifest_path.write_bytes(render_manifest(manifest))
     if as_json:
         print_json({"folder": str(folder), **describe(manifest)})

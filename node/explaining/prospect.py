@@ -212,6 +212,14 @@ def make_lock_ups(terms: Terms, clock: Clock, remaining: tuple[int, int]) -> tup
     )
 
 
+def _ending_early(terms: Terms) -> tuple[Risk, ...]:
+    """A bounty with a target may stop paying before its last round."""
+    if not terms.target:
+        return ()
+    case = "the model reaches the bounty's target on the hold-out before the last round"
+    return (Risk(case, Wei(0), "all later rounds; what was merged is paid", "nothing to do; the stake comes back"),)
+
+
 def make_risks(terms: Terms, stake: Wei, rounds: int, number: int) -> tuple[Risk, ...]:
     """The cases in which less than everything comes back.
 
@@ -225,6 +233,7 @@ def make_risks(terms: Terms, stake: Wei, rounds: int, number: int) -> tuple[Risk
     forfeits = most_forfeits(terms, stake, rounds)
     none = Wei(0)
     return (
+        *_ending_early(terms),
         Risk(
             "you commit and do not reveal",
             terms.forfeit,

@@ -19,6 +19,7 @@ from node.explorer.overview import Stage, stage_of
 from node.explorer.reports import Report
 from node.explorer.shelf import Missing
 from node.robustness import promise
+from node.targets import ending_in_words, in_words
 
 MOST_HAPPENINGS = 20
 
@@ -89,7 +90,10 @@ class GasLine:
 
 @dataclass(frozen=True)
 class BountyPage:
-    """`bounty`, `terms` and `owner` are the chain's words; `name` is the manifest's."""
+    """`bounty`, `terms` and `owner` are the chain's words; `name` is the manifest's.
+
+    ending: why it ended before its last round; else empty.
+    """
 
     history: BountyHistory
     stage: Stage
@@ -103,6 +107,7 @@ class BountyPage:
     terms: tuple[tuple[str, str], ...]
     happenings: tuple[Happening, ...]
     more_happenings: int
+    ending: str
 
     @property
     def pay_total(self) -> int:
@@ -161,7 +166,8 @@ def bounty_page(history: BountyHistory, name: str, metric: str, now: Timestamp, 
         chart=line_chart(drawn),
         pay=tuple(provider_pay(history, settlement, now)),
         rejected=tuple(_rejected(history, reports)),
-        terms=terms_lines(history.posted.terms),
+        ending=ending_in_words(history),
+        terms=terms_lines(history.posted.terms, metric),
         happenings=tuple(happening(event) for event in newest),
         more_happenings=len(history.events) - len(newest),
     )
@@ -213,8 +219,8 @@ def gas_lines(uses: Sequence[GasUse]) -> list[GasLine]:
     return sorted(lines, key=lambda line: -line.gas)
 
 
-def terms_lines(terms: Terms) -> tuple[tuple[str, str], ...]:
-    """What the owner fixed, by name, and what the rule withstands."""
+def terms_lines(terms: Terms, metric: str = "") -> tuple[tuple[str, str], ...]:
+    """What the owner fixed, by name, and what the rule withstands; metric: the manifest's, empty if it is not known."""
     lines = [("faulty updates", promise(terms))]
     for name, value in asdict(terms).items():
         label = name.removesuffix("_seconds").replace("_", " ")
@@ -224,6 +230,8 @@ def terms_lines(terms: Terms) -> tuple[tuple[str, str], ...]:
             text = duration(value)
         elif isinstance(value, bytes):
             text = hexed(value)
+        elif name == "target" and (metric or not value):
+            text = in_words(value, metric) if value else "none: all rounds are played"
         elif name in ("merge_rule", "reward_rule", "privacy"):
             text = value.name.lower().replace("_", " ")
         else:

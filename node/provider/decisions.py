@@ -10,6 +10,7 @@ from ledger.keccak import Hash32
 from ledger.records import Address, Clock, Merged, Phase, Provider, Terms, Timestamp, Wei
 from node.journal import MadeUpdate
 from node.loop import Finish
+from node.targets import ending_in_words
 
 _FREE = Timestamp(0)
 
@@ -144,7 +145,8 @@ def _wind_up(view: ProviderView) -> Sequence[Action | Finish]:
     if over and view.history.last_vests_at > view.now:
         return []
     if view.standing.stake == 0:
-        return [Finish("everything that can be claimed was claimed")]
+        ending = ending_in_words(view.history)
+        return [Finish("everything that can be claimed was claimed" + (f"; {ending}" if ending else ""))]
     free = (over or view.standing.unlocks_at <= view.now) and view.held_until <= view.now
     return [WithdrawStake()] if free else []
 
