@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import attacks, audit, canary, commit, contribution, masking, merge, mirror, screening
+from scripts.benchmarks import attacks, audit, canary, commit, contribution, masking, merge, mirror, privacy, screening
 from scripts.benchmarks.measure import Figures, console, machine, show
 
 BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
     "contribution": contribution.run,
     "attacks": attacks.run,
     "masking": masking.run,
+    "privacy": privacy.run,
 }
 
 
