@@ -61,8 +61,12 @@ def clip_differences(merged: Merged, ours: MergedState) -> list[Difference]:
 
 
 def metric_difference(merged: Merged, measured: Mapping[str, float], manifest: Manifest) -> list[Difference]:
-    """Whether the claimed metric is the one measured here, which decides if the target ends the bounty."""
-    if not measured or is_as_measured(merged.claim, measured, manifest):
+    """Whether the claimed metric is the one measured here, which decides if the target ends the bounty.
+
+    Without a target a claim of 0 says that nothing was measured.
+    """
+    is_silent = manifest.target is None and merged.claim.metric == 0
+    if not measured or is_silent or is_as_measured(merged.claim, measured, manifest):
         return []
     metric = manifest.task.metric
     claimed, own = (metric_value(units, metric) for units in (merged.claim.metric, measured_units(measured, manifest)))

@@ -117,6 +117,12 @@ def test_metric_difference__when_nothing_can_be_measured_here__then_nothing_is_s
     assert metric_difference(merged(900_000), {}, manifest(0.95)) == []
 
 
+def test_metric_difference__without_a_target__then_a_metric_may_be_left_out_but_not_be_wrong() -> None:
+    measured = {"accuracy": 0.9}
+    assert metric_difference(merged(0), measured, manifest(None)) == []
+    assert len(metric_difference(merged(950_000), measured, manifest(None))) == 1
+
+
 def test_is_as_measured__of_an_error__then_the_tolerance_is_a_part_of_it() -> None:
     own = regression(0.25)
     units = measured_units({"mse": 100.0}, own)
