@@ -54,9 +54,16 @@ class PrivacySection(Section):
         return self
 
     @property
+    def example_noise(self) -> tuple[float, float, int, float] | None:
+        """sigma, q, the steps and the clipping norm of DP-SGD; None where local training is plain."""
+        if self.noise_multiplier is None or self.sample_rate is None or self.steps is None or self.clip_norm is None:
+            return None
+        return self.noise_multiplier, self.sample_rate, self.steps, self.clip_norm
+
+    @property
     def hides_examples(self) -> bool:
         """Whether local training is DP-SGD."""
-        return self.noise_multiplier is not None
+        return self.example_noise is not None
 
     @property
     def has_noise(self) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from node.privacy.record import SpentPrivacy
+
 
 class Verdict(StrEnum):
     OK = "ok"
@@ -120,6 +122,7 @@ class AuditReport:
     books: Books
     differences: tuple[Difference, ...]
     unchecked: tuple[Unchecked, ...] = field(default=())
+    privacy: tuple[SpentPrivacy, ...] = field(default=())
 
     @property
     def all_differences(self) -> list[Difference]:

@@ -31,6 +31,7 @@ COMMANDS = {
     "provide": "node.cli.provide:provide",
     "leave": "node.cli.leave:leave",
     "aggregate": "node.cli.aggregate:aggregate",
+    "privacy": "node.cli.privacy:app",
     "claim": "node.cli.claim:claim",
     "explain": "node.cli.explain:explain",
     "mirror": "node.cli.mirror:mirror",

@@ -15,6 +15,7 @@ from node.cli.arguments import BountyArgument, Json
 from node.cli.auditing import CarOption, MirrorOption, run_audit
 from node.cli.challenging import open_challenger, report_challenge
 from node.cli.output import console, grid, pairs, print_json, text, tokens
+from node.cli.privacy_shown import show_spent
 from node.cli.running import run_daemon
 from node.cli.sealed import ContentKeys, disclosed_reader
 from node.cli.telemetry import draw_audit
@@ -98,6 +99,7 @@ def show_audit(report: AuditReport) -> None:
         rows,
     )
     pairs("money", {name.replace("_", " "): f"{tokens(amount)} tokens" for name, amount in report.money.items()})
+    show_spent(report.privacy)
     books = report.books
     console.print(f"compared with the chain at {books.checked} of {books.changed} blocks where something changed")
     if books.balance is not None:

@@ -14,6 +14,7 @@ from node.cli.arguments import Yes
 from node.cli.evaluation import EvaluationArgument, terms_shown
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, tokens
+from node.cli.privacy_shown import budget_row, place_on
 from node.cli.telemetry import MetricsPort, open_telemetry, say
 from node.connections import Evaluations, open_evaluation_account, open_evaluations, open_files, open_store
 from node.evaluation_files import EvaluationFiles
@@ -21,6 +22,7 @@ from node.evaluator.daemon import EvaluatorDaemon, EvaluatorSetup
 from node.evaluator.journal import ReportJournal
 from node.evaluator.measuring import Measuring, MeasuringSetup
 from node.manifest import describe
+from node.privacy.purses import open_book, report_purse
 from node.settings import Settings
 
 SHOWN_OF_MODEL = ("name", "description", "task", "parameters", "programs", "input", "labels", "examples")
@@ -43,6 +45,10 @@ def provide(
     ],
     noise: Annotated[str, typer.Option(help="Add noise of this greater scale, as 0.01; default: as asked.")] = "",
     metrics_port: MetricsPort = None,
+    without_noise: Annotated[
+        bool,
+        typer.Option("--without-noise", help="Report although your data has a budget and nothing hides it."),
+    ] = False,
     yes: Yes = False,
 ) -> None:
     """Measure an evaluation's model on your own data and report the number.
@@ -65,14 +71,19 @@ def provide(
     place = files.place(terms, evaluation, account.address) if is_new else (0, [])
     manifest = files.manifest(terms)
     work = Measuring(MeasuringSetup(files, terms, manifest, data, _scale(noise, terms)))
+    spot = place_on(evaluations.chain, f"evaluation {evaluation}", evaluations.market.address, account.address)
+    bound = None if work.epsilon is None else float(work.epsilon)
+    purse = report_purse(open_book(settings.home), data, spot, bound, without_noise)
     if is_new:
         about = {name: said for name, said in describe(manifest).items() if name in SHOWN_OF_MODEL}
         pairs(f"evaluation {evaluation}", {**about, "operators": ", ".join(work.operators)})
         pairs("what is asked", terms_shown(terms))
         _show_privacy(work)
+        console.print(f"Your privacy budget: {budget_row(purse, 1, 'reports')}.")
+        purse.check()
         confirm(f"Commit to a report, with a stake of {tokens(terms.stake)} tokens?", yes)
     journal = ReportJournal(_journal_path(evaluations))
-    setup = EvaluatorSetup(evaluations.market, account, number, terms, work, journal, place, telemetry.tell)
+    setup = EvaluatorSetup(evaluations.market, account, number, terms, work, journal, place, purse, telemetry.tell)
     what = f"Reporting to evaluation {evaluation} as {account.address}."
     say("reporting", f"{what} Ctrl-C stops; the same command goes on.")
     telemetry.run(EvaluatorDaemon(setup), account.address, evaluations, terms.token)

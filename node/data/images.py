@@ -18,7 +18,7 @@ from node.errors import BadData, shown
 from node.manifest import Manifest
 
 _FORMATS = ("PNG", "JPEG", "BMP", "PPM", "WEBP")
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".webp"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".webp"}
 _MODES = {1: "L", 3: "RGB"}
 
 
@@ -79,7 +79,7 @@ def _listed(folder: Path, classes: tuple[str, ...]) -> tuple[list[Path], list[st
         file
         for entry in folders
         for file in sorted(entry.iterdir())
-        if file.is_file() and file.suffix.lower() in _SUFFIXES
+        if file.is_file() and file.suffix.lower() in SUFFIXES
     ]
     return files, unknown[:SHOWN_PLACES]
 

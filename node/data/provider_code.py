@@ -23,14 +23,21 @@ def read_code(spec: str, manifest: Manifest) -> Raw:
     The working directory can be imported from. Integer labels are class indices, texts are class names.
     Raises: BadData if the module, the function or the data set fails.
     """
+    return _raw(spec, read_pairs(spec), manifest)
+
+
+def read_pairs(spec: str) -> list[Any]:
+    """What the provider's function gives, item by item.
+
+    Raises: BadData if it fails.
+    """
     module_name, _, function_name = spec.partition(":")
     try:
         with _working_directory():
             dataset = getattr(importlib.import_module(module_name), function_name)()
-            pairs = [dataset[index] for index in range(len(dataset))]
+            return [dataset[index] for index in range(len(dataset))]
     except Exception as error:
         raise BadData(spec, [f"it failed with {type(error).__name__}: {shown(error)}"]) from error
-    return _raw(spec, pairs, manifest)
 
 
 @contextmanager
@@ -53,8 +60,8 @@ def _raw(spec: str, pairs: list[Any], manifest: Manifest) -> Raw:
         if problem:
             problems.append(f"{spec}[{index}]: {problem}")
             continue
-        features.append(_array(pair[0]).reshape(-1))
-        labels.append(_array(pair[1]) if not isinstance(pair[1], str) else pair[1])
+        features.append(as_array(pair[0]).reshape(-1))
+        labels.append(as_array(pair[1]) if not isinstance(pair[1], str) else pair[1])
     if problems:
         raise BadData(spec, problems)
     features_NF = np.stack(features) if features else np.empty((0, int(np.prod(shape))))
@@ -67,14 +74,15 @@ def _raw(spec: str, pairs: list[Any], manifest: Manifest) -> Raw:
     )
 
 
-def _array(value: Any) -> np.ndarray[Any, Any]:
+def as_array(value: Any) -> np.ndarray[Any, Any]:
+    """A number, a tensor or an array as an array."""
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
 def _pair_problem(pair: Any, shape: tuple[int, ...]) -> str:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         return "not a (features, label) pair"
-    features = _array(pair[0])
+    features = as_array(pair[0])
     if features.dtype.kind not in "biuf":
         return f"the features are {features.dtype}, not numbers"
     if features.shape != shape:

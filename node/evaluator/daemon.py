@@ -27,6 +27,7 @@ from node.evaluator.journal import MadeReport, ReportJournal
 from node.evaluator.measuring import Measuring
 from node.loop import Finish
 from node.notices import EvaluationSeen
+from node.privacy.budget import Purse
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class EvaluatorSetup:
     """What an evaluator brings to one evaluation.
 
     place: its leaf in the list, and the siblings.
+    purse: the data set's privacy budget.
     tell:  hears what is seen.
     """
 
@@ -58,6 +60,7 @@ class EvaluatorSetup:
     work: Measuring
     journal: ReportJournal
     place: tuple[int, Sequence[Hash32]]
+    purse: Purse
     tell: Observer = ignore
 
 
@@ -91,8 +94,10 @@ class EvaluatorDaemon:
         writer = setup.account.writer
         match action:
             case decisions.Measure():
+                setup.purse.check()
                 setup.journal.record(self._scope, setup.work.measure())
             case decisions.Commit(made):
+                setup.purse.charge(0, str(made.value))  # before anything leaves
                 token = Token(setup.market.chain, setup.terms.token)
                 stake, (place, siblings) = setup.terms.stake, setup.place
                 log_approval(token.ensure_allowance(setup.account.transactor, setup.market.address, stake), stake)

@@ -149,15 +149,16 @@ def round_guarantees(section: PrivacySection, clipped: int, coordinates: int) ->
 
     clipped: the greatest squared norm of an update before its noise, in squared grid units.
     Holds:   an update's noise hides one example too: another data set moves the update by at most twice the norm.
-             In the modes where updates are public, no sum counts for that.
+             Where someone can read single updates (all modes but `masked`), no sum counts for that.
     """
     alone = summed = None
     hidden: Spend = Bare()
     if section.update_noise is not None and section.honest is not None:
-        norm, seen = math.sqrt(clipped), section.honest if section.mode in ("masked", "encrypted") else 1
+        norm, seen = math.sqrt(clipped), section.honest if section.mode == "masked" else 1
         alone = Concentrated(sum_rho(norm, section.update_noise, 1, coordinates))
         summed = Concentrated(sum_rho(norm, section.update_noise, section.honest, coordinates))
         hidden = Concentrated(sum_rho(2 * norm, section.update_noise, seen, coordinates))
-    if section.noise_multiplier is not None and section.sample_rate is not None and section.steps is not None:
-        hidden = SampledGaussian(section.noise_multiplier, section.sample_rate, section.steps)
+    if section.example_noise is not None:
+        sigma, q, steps, _ = section.example_noise
+        hidden = SampledGaussian(sigma, q, steps)
     return Guarantees(hidden, alone, summed)

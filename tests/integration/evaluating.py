@@ -18,6 +18,7 @@ from node.evaluator.daemon import EvaluatorDaemon, EvaluatorSetup
 from node.evaluator.journal import ReportJournal
 from node.evaluator.measuring import Measuring, MeasuringSetup
 from node.posting import publish_package, read_package
+from node.privacy.purses import open_book, place_of, report_purse
 from tests.door import rpc
 from tests.integration.world import TOKEN, WINDOW, Party, World
 
@@ -57,7 +58,10 @@ class Evaluating:
         account = EvaluationAccount(party.key, transactor, EvaluationWriter(self.market, transactor))
         place = files.place(terms, evaluation, party.address)
         journal = ReportJournal(party.home / "reports.sqlite")
-        return EvaluatorDaemon(EvaluatorSetup(self.market, account, evaluation, terms, work, journal, place))
+        spot = place_of(f"evaluation {evaluation}", self.market.address, "test", party.address)
+        bound = None if work.epsilon is None else float(work.epsilon)
+        purse = report_purse(open_book(party.home), data, spot, bound)
+        return EvaluatorDaemon(EvaluatorSetup(self.market, account, evaluation, terms, work, journal, place, purse))
 
     def phase(self, evaluation: EvaluationId) -> EvaluationPhase:
         return self.market.clock(evaluation).phase
