@@ -17,7 +17,7 @@ from ledger.errors import BadInput
 from ledger.keccak import Hash32
 from ledger.records import Address, BountyId
 
-_SCHEMA_VERSION = 2
+_SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE update_made (
     chain_id INTEGER NOT NULL,
@@ -29,6 +29,7 @@ CREATE TABLE update_made (
     root BLOB NOT NULL,
     base_state BLOB NOT NULL,
     summary TEXT NOT NULL,
+    momentum BLOB,
     PRIMARY KEY (chain_id, market, bounty, round, provider)
 ) STRICT
 """
@@ -57,6 +58,7 @@ class MadeUpdate:
     root:       of its sum tree.
     base_state: root of the state that it was trained from.
     summary:    JSON of what the training reported.
+    momentum:   digest of the momentum that it is; None where there is none.
     """
 
     round: int
@@ -64,6 +66,7 @@ class MadeUpdate:
     root: Hash32
     base_state: Hash32
     summary: str
+    momentum: bytes | None = None
 
 
 class Journal:
@@ -92,21 +95,21 @@ class Journal:
         with self._transaction():
             self._database.execute(
                 "INSERT OR IGNORE INTO update_made (chain_id, market, bounty, round, provider, cid, root, "
-                "base_state, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, made.base_state, made.summary),
+                "base_state, summary, momentum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, made.base_state, made.summary, made.momentum),
             )
 
     def made(self, scope: Scope, round_number: int) -> MadeUpdate | None:
         """The update made for a round, if there is one."""
         row = self._database.execute(
-            "SELECT round, cid, root, base_state, summary FROM update_made "
+            "SELECT round, cid, root, base_state, summary, momentum FROM update_made "
             "WHERE chain_id = ? AND market = ? AND bounty = ? AND round = ? AND provider = ?",
             (*_key(scope), round_number, scope.provider),
         ).fetchone()
         if row is None:
             return None
-        number, cid, root, base, summary = row
-        return MadeUpdate(number, Digest(cid), Hash32(root), Hash32(base), summary)
+        number, cid, root, base, summary, momentum = row
+        return MadeUpdate(number, Digest(cid), Hash32(root), Hash32(base), summary, momentum)
 
     def _migrate(self) -> None:
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
@@ -114,8 +117,11 @@ class Journal:
             raise BrokenJournal(self.path, f"it was written by a newer version (schema {version})")
         if version < _SCHEMA_VERSION:
             with self._transaction():
-                self._database.execute("DROP TABLE IF EXISTS update_made")  # of markets that are gone
-                self._database.execute(_SCHEMA)
+                if version == 2:
+                    self._database.execute("ALTER TABLE update_made ADD COLUMN momentum BLOB")
+                else:
+                    self._database.execute("DROP TABLE IF EXISTS update_made")  # of markets that are gone
+                    self._database.execute(_SCHEMA)
                 self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     @contextmanager

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from ledger.commitments import CHUNK
 from ledger.merge_parameters import MergeParameters
-from ledger.records import MergeRule
+from ledger.records import MergeRule, PrivacyMode
 from node.encryption_section import EncryptionSection
 from node.errors import BadManifest, shown
 from node.manifest_sections import (
@@ -73,6 +73,7 @@ class Manifest(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         problems = [*_tensor_problems(self), *_data_problems(self), *_training_problems(self), *_bound_problems(self)]
+        problems += self.screening.momentum_problems(self.training.local_momentum) if self.screening else []
         if self.screening and self.screening.harm is not None and self.holdout is None:
             problems.append("screening.harm needs a hold-out")
         if self.target:
@@ -198,6 +199,8 @@ def _assignments(section: Mapping[str, Any]) -> list[str]:
 def _toml(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return repr(value)
@@ -221,6 +224,11 @@ def squared_norm_bound(manifest: Manifest) -> int:
 def privacy(manifest: Manifest) -> PrivacySection:
     """Who may read updates, and what noise they carry; open and none where the manifest says nothing."""
     return manifest.privacy or OPEN
+
+
+def privacy_mode(manifest: Manifest) -> PrivacyMode:
+    """The mode as the chain has it."""
+    return PrivacyMode[privacy(manifest).mode.upper()]
 
 
 def merge_parameters(manifest: Manifest) -> MergeParameters:

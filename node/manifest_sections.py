@@ -10,6 +10,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 MAX_PROGRAM_BYTES = 4 * 1024**3
 MAX_HOLDOUT_BYTES = 4 * 1024**3
+MOST_SCREENED_MOMENTUM = 0.9
+"""Local momentum up to which different providers' honest updates were measured to stay unlike (docs/benchmarks)."""
+LEAST_MOMENTUM_COSINE = 0.99
 
 
 def _printable(text: str) -> str:
@@ -109,6 +112,8 @@ class TrainingSection(Section):
     momentum: float = Field(default=0.0, ge=0, lt=1)
     """Only for sgd."""
     weight_decay: float = Field(default=0.0, ge=0, le=10)
+    local_momentum: float = Field(default=0.0, ge=0, lt=1)
+    """The weight of a provider's earlier updates in what it sends; kept from round to round. 0: none."""
     batch_size: int = Field(ge=1, le=2**20)
     local_epochs: int | None = Field(default=None, ge=1, le=10_000)
     seconds: float | None = Field(default=None, gt=0, le=7 * 86_400)
@@ -222,6 +227,8 @@ class ScreeningSection(Section):
 
     copy_cosine: float = Field(default=0.99, ge=0.5, le=1)
     """Two updates whose cosine is at least this are alike, on a grid of 2**-16: the later commit is a copy."""
+    own_momentum: bool = False
+    """Whether an update may be alike its own provider's of the merge before: local momentum makes it so."""
     least_norm: float = Field(default=0.0, ge=0, le=1e6)
     """An L2 norm, in weights, that an update has to exceed."""
     harm: float | None = Field(default=None, gt=0, le=1e6)
@@ -231,6 +238,23 @@ class ScreeningSection(Section):
     def copy_units(self) -> int:
         """`copy_cosine` in units of 2**-16."""
         return round(self.copy_cosine * 65536)
+
+    def momentum_problems(self, local_momentum: float) -> list[str]:
+        """Momentum makes a provider's updates alike its own before and, if there is much of it, alike others'."""
+        if not local_momentum:
+            return ["screening.own_momentum goes with training.local_momentum"] if self.own_momentum else []
+        problems = []
+        if not self.own_momentum:
+            problems.append(
+                "training.local_momentum makes honest updates alike their provider's own of the round before: "
+                "set screening.own_momentum = true"
+            )
+        if local_momentum > MOST_SCREENED_MOMENTUM or self.copy_cosine < LEAST_MOMENTUM_COSINE:
+            problems.append(
+                f"training.local_momentum makes honest updates alike each other: beside screening it may be "
+                f"{MOST_SCREENED_MOMENTUM} at most, with a copy_cosine of at least {LEAST_MOMENTUM_COSINE}"
+            )
+        return problems
 
     def least_squared_norm(self, bits: int) -> int:
         """The greatest squared norm that is negligible, in squared grid units of 2**-bits."""

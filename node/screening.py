@@ -69,7 +69,7 @@ def screen(
     least = section.least_squared_norm(bits)
     found = {one.revealed.index: rejection for one in updates if (rejection := _alone(one, least, behind)) is not None}
     rest = [one for one in updates if one.revealed.index not in found]
-    for rejection in _alike(section.copy_units, rest, behind):
+    for rejection in _alike(section, rest, behind):
         found.setdefault(rejection.revealed.index, rejection)
     return [found[index] for index in sorted(found)]
 
@@ -84,7 +84,7 @@ def _alone(one: VerifiedUpdate, least: int, behind: Background) -> Rejection | N
     return None
 
 
-def _alike(units: int, updates: Sequence[VerifiedUpdate], behind: Background) -> list[Rejection]:
+def _alike(section: ScreeningSection, updates: Sequence[VerifiedUpdate], behind: Background) -> list[Rejection]:
     """Replays of the round before, then copies of what was committed before."""
     by_commit = sorted(updates, key=lambda one: behind.order[one.revealed.index])
     others = [*by_commit, *(one for one in behind.updates if one.revealed.squared_norm)]
@@ -95,7 +95,9 @@ def _alike(units: int, updates: Sequence[VerifiedUpdate], behind: Background) ->
     for place, one in enumerate(by_commit):
         for other in (*range(len(by_commit), len(others)), *range(place)):
             first = others[other]
-            if not is_alike(int(products_NM[place, other]), one.revealed, first.revealed, units):
+            if not is_alike(int(products_NM[place, other]), one.revealed, first.revealed, section.copy_units):
+                continue
+            if section.own_momentum and other > place and one.revealed.provider == first.revealed.provider:
                 continue
             if other < place:
                 index = first.revealed.index

@@ -10,6 +10,8 @@ from ledger.keccak import Hash32
 from ledger.records import Address, Clock, Merged, Phase, Provider, Terms, Timestamp, Wei
 from node.journal import MadeUpdate
 from node.loop import Finish
+from node.masking.update import Seat
+from node.provider.masked_view import MaskedView
 from node.targets import ending_in_words
 
 _FREE = Timestamp(0)
@@ -24,8 +26,11 @@ class ProviderView:
     forfeit_due:     whether it has to be forfeited first; one of a round that a void interrupted is just forgotten.
     held_until:      no stake leaves before, because of a proof or a demand.
     made:            the journal's update for the clock's round.
+    earlier:         the journal's update for the latest round before that the account revealed in.
+    masked:          of the clock's round, where updates are masked.
     vested_total:    the caller's cumulative pay in the latest vested payout tree, 0 before the first.
     may_join:        whether the person agreed to join and has not left since.
+    refusal:         why the data set's privacy budget lets no update out; empty if it does.
     """
 
     now: Timestamp
@@ -38,8 +43,11 @@ class ProviderView:
     made: MadeUpdate | None
     vested_total: Wei
     may_join: bool = False
+    refusal: str = ""
+    masked: MaskedView | None = None
     forfeit_due: bool = False
     held_until: Timestamp = _FREE
+    earlier: MadeUpdate | None = None
 
 
 @dataclass(frozen=True)
@@ -49,15 +57,32 @@ class Join:
 
 @dataclass(frozen=True)
 class Train:
-    """Train from the state of `base` (None: the initial one) and write the update down for `round`."""
+    """Train from the state of `base` (None: the initial one) and write the update down for `round`.
+
+    earlier: the update whose momentum goes on; None if there is none.
+    """
 
     round: int
     base: Merged | None
+    earlier: MadeUpdate | None = None
 
 
 @dataclass(frozen=True)
 class Commit:
     made: MadeUpdate
+
+
+@dataclass(frozen=True)
+class OpenRound:
+    """Have a round opened that the clock has begun: the block that does it draws the groups of a masked round."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """Release shares of what a masked round's group is unmasked with."""
+
+    round: int
+    seat: Seat
 
 
 @dataclass(frozen=True)
@@ -95,20 +120,20 @@ class WithdrawStake:
 Collection = Forfeit | Claim | ClaimLapsed | Leave | WithdrawStake
 """The effects by which a provider takes out what is its own."""
 
-Action = Join | Train | Commit | Reveal | Collection
+Action = Join | OpenRound | Train | Commit | Reveal | Release | Collection
 
 _RUNNING = (Phase.JOINING, Phase.COMMIT, Phase.REVEAL, Phase.MERGE, Phase.OPEN_MERGE)
 
 
 def decide(view: ProviderView) -> Sequence[Action | Finish]:
-    """Join, train, commit, reveal; after the end claim and take the stake back.
+    """Join, train, commit, reveal; after the end claim and take the stake back. Leave when the privacy budget is spent.
 
     While a voided round is merged again there is nothing to do: the round that ran was interrupted, the next one opens
     with the new state.
     """
     if view.clock.phase not in _RUNNING:
         return _wind_up(view)
-    if view.standing.stake == 0 and view.may_join:
+    if view.standing.stake == 0 and view.may_join and not view.refusal:
         return [Join()]
     if view.standing.stake == 0 or view.standing.unlocks_at:
         return _wind_up(view)
@@ -116,7 +141,7 @@ def decide(view: ProviderView) -> Sequence[Action | Finish]:
         return _commit(view)
     if view.clock.phase == Phase.REVEAL:
         return _reveal(view)
-    return []
+    return _release(view)
 
 
 def _commit(view: ProviderView) -> Sequence[Action | Finish]:
@@ -124,16 +149,27 @@ def _commit(view: ProviderView) -> Sequence[Action | Finish]:
         return []
     if view.forfeit_due:
         return [Forfeit()]
+    if view.refusal:
+        return [Leave()]
     if view.clock.commits >= view.terms.max_updates:
         return []
+    if view.masked is not None and not view.masked.may_send(view.made):
+        return [OpenRound()] if view.masked.unopened else []
     if view.made is None:
-        return [Train(view.clock.round, view.history.latest_merge())]
+        return [Train(view.clock.round, view.history.latest_merge(), view.earlier)]
     return [Commit(view.made)]
 
 
 def _reveal(view: ProviderView) -> Sequence[Action | Finish]:
     due = view.open_commitment is not None and view.standing.commit_round == view.clock.round
     return [Reveal(view.made)] if due and view.made is not None else []
+
+
+def _release(view: ProviderView) -> Sequence[Action | Finish]:
+    masked = view.masked
+    if masked is None or masked.seat is None or not masked.release_due:
+        return []
+    return [Release(view.clock.round, masked.seat)]
 
 
 def _wind_up(view: ProviderView) -> Sequence[Action | Finish]:

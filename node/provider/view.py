@@ -8,7 +8,7 @@ from ledger.history import BountyHistory, build_history
 from ledger.keccak import ZERO_HASH
 from ledger.market import Market
 from ledger.records import Address, BountyId, Terms, Timestamp, Wei
-from node.journal import Journal, Scope
+from node.journal import Journal, MadeUpdate, Scope
 from node.provider.decisions import ProviderView
 
 
@@ -32,8 +32,18 @@ def observe(
         held_until=market.held_until(bounty, at=block),
         history=history,
         made=journal.made(scope, clock.round) if journal else None,
+        earlier=earlier_update(journal, scope, history, clock.round) if journal else None,
         vested_total=vested_total(history, account, block.timestamp),
     )
+
+
+def earlier_update(journal: Journal, scope: Scope, history: BountyHistory, before: int) -> MadeUpdate | None:
+    """The update that the account showed last: one that was never revealed left nothing to go on from."""
+    for number in sorted((one for one in history.rounds if one < before), reverse=True):
+        shown, made = history.rounds[number].reveal_of(scope.provider), journal.made(scope, number)
+        if shown is not None and made is not None and shown.update_root == made.root:
+            return made
+    return None
 
 
 def vested_total(history: BountyHistory, account: Address, now: Timestamp) -> Wei:

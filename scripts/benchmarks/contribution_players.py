@@ -138,7 +138,8 @@ def _task(
     holdout_rows: int,
 ) -> Task:
     data = {key: value for key, value in FIELDS["data"].items() if key != "columns"}
-    fields = {**FIELDS, "data": data, "training": {**FIELDS["training"], **training}}
+    merge = {"rule": "mean", "attackers": 0, "learning_rate": 1.0}
+    fields = {**FIELDS, "data": data, "training": {**FIELDS["training"], **training}, "merge": merge}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for layer in module.modules():
@@ -173,14 +174,14 @@ def play_round(
     """The round after `last`: everyone's update, merged by the mean."""
     state_D = last.state_D
     weights_D = holdout.weights(state_D)
-    honest = [_trained(task, weights_D, player, rng) for player in players]
+    honest = [trained(task, weights_D, player, rng) for player in players]
     length = np.median([np.linalg.norm(update.astype(np.float64)) for update in honest if update is not None])
     free = _free_riders(last, layout(task.manifest).used, length, rng)
     updates = [free[player.kind] if update is None else update for player, update in zip(players, honest, strict=True)]
     return MadeMerge(last.parameters, state_D[np.newaxis], updates)
 
 
-def _trained(
+def trained(
     task: Task, weights_D: NDArray[np.float32], player: Player, rng: np.random.Generator
 ) -> NDArray[np.int16] | None:
     """An update from a player's data; None for a free rider."""

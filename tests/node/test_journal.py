@@ -16,7 +16,7 @@ from tests import builders as make
 pytestmark = pytest.mark.unit
 
 SCOPE = Scope(31337, make.AGGREGATOR, make.BOUNTY, make.ALICE)
-MADE = MadeUpdate(1, Digest(make.word("cid")), make.word("root"), make.word("base"), '{"loss": 1}')
+MADE = MadeUpdate(1, Digest(make.word("cid")), make.word("root"), make.word("base"), '{"loss": 1}', bytes(range(32)))
 
 
 def test_made__when_written_and_opened_again__then_it_is_the_same(tmp_path: Path) -> None:
@@ -63,3 +63,16 @@ def test_open__when_a_newer_version_wrote_it__then_it_is_refused(tmp_path: Path)
     database.close()
     with pytest.raises(BrokenJournal, match="newer version"):
         Journal(path)
+
+
+def test_open__when_the_version_before_wrote_it__then_its_updates_are_still_there(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    journal = Journal(path)
+    journal.record(SCOPE, MADE)
+    journal.close()
+    database = sqlite3.connect(path)
+    database.execute("ALTER TABLE update_made DROP COLUMN momentum")
+    database.execute("PRAGMA user_version = 2")
+    database.close()
+    assert Journal(path).made(SCOPE, 1) == replace(MADE, momentum=None)
+    assert Journal(path).made(SCOPE, 1) == replace(MADE, momentum=None)

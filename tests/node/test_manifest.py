@@ -173,6 +173,14 @@ def test_parse_manifest__when_the_bytes_are_hostile__then_it_says_so_in_plain_te
         ({"merge": {**CLIP, "radius": 1e-9}}, "merge.radius * 2**update.bits"),
         ({"merge": {**CLIP, "radius": 65536.0}}, "merge.radius * 2**update.bits"),
         ({"merge__learning_rate": 1e-6}, "2**-16"),
+        ({"training__local_momentum": 1.0}, "training.local_momentum"),
+        ({"training__local_momentum": 0.5, "screening": {}}, "set screening.own_momentum = true"),
+        ({"training__local_momentum": 0.95, "screening": {"own_momentum": True}}, "may be 0.9 at most"),
+        (
+            {"training__local_momentum": 0.5, "screening": {"own_momentum": True, "copy_cosine": 0.9}},
+            "copy_cosine of at least 0.99",
+        ),
+        ({"screening": {"own_momentum": True}}, "own_momentum goes with training.local_momentum"),
         ({"holdout": {"cid": "Qm" + "c" * 44, "bytes": 10, "format": "pickle"}}, "holdout.format"),
     ],
     ids=lambda value: str(value)[:50].encode("ascii", "replace").decode(),
@@ -214,6 +222,12 @@ def test_merge_parameters__then_they_follow_from_the_section(
     found = merge_parameters(made)
     assert astuple(found) == numbers
     assert str(merge["rule"]) in describe(made)["merge"]
+
+
+def test_render_manifest__with_momentum_that_screening_allows__then_it_reads_the_same() -> None:
+    made = manifest(training__local_momentum=0.9, screening={"own_momentum": True})
+    assert b"own_momentum = true" in render_manifest(made)
+    assert parse_manifest(render_manifest(made)) == made
 
 
 def test_render_manifest__when_it_would_be_too_large__then_it_is_refused() -> None:

@@ -60,6 +60,7 @@ def test_decide__when_joining__then_a_member_waits() -> None:
 
 def test_decide__when_committing_without_an_update__then_it_trains_from_the_latest_state() -> None:
     assert decide(view(Phase.COMMIT)) == [Train(1, None)]
+    assert decide(view(Phase.COMMIT, earlier=MADE)) == [Train(1, None, MADE)]
     merged = make.merged(1, 5)
     events = [*JOINED, make.revealed(make.ALICE, 1, 0, 4), merged, make.opened(2, 5)]
     assert decide(view(Phase.COMMIT, events, number=2)) == [Train(2, merged)]

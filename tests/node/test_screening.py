@@ -84,6 +84,19 @@ def test_screen__when_one_repeats_the_round_before__then_it_is_stale_whoever_com
     assert summary(found(updates, behind(2, earlier=(before,)))) == [(0, Reason.STALE, 1)]
 
 
+def test_screen__when_local_momentum_is_allowed__then_ones_own_update_may_return_and_anothers_may_not() -> None:
+    allowing = ScreeningSection(own_momentum=True)
+    update = verified(0, (honest(1) + np.arange(SIZE) % 3).astype("<i2"))
+    own = verified(1, honest(1), 1)
+    other = replace(own, revealed=replace(own.revealed, provider=make.BOB))
+    assert found([update], behind(1, earlier=(own,)), allowing) == []
+    assert summary(found([update], behind(1, earlier=(own,)))) == [(0, Reason.STALE, 1)]
+    assert summary(found([update], behind(1, earlier=(other,)), allowing)) == [(0, Reason.STALE, 1)]
+    assert summary(found([update], behind(1, earlier=(own, other)), allowing)) == [(0, Reason.STALE, 1)]
+    twice = [update, verified(1, (honest(1) + np.arange(SIZE) % 2).astype("<i2"))]
+    assert summary(found(twice, behind(2, earlier=(own,)), allowing)) == [(1, Reason.COPIED, 0)]
+
+
 def test_screen__when_a_root_is_an_old_one__then_it_is_stale_without_its_bytes() -> None:
     old = verified(0, honest(1))
     known = Background({0: 0}, {old.revealed.update_root: 4}, 5)
