@@ -55,6 +55,8 @@ def play(cell: Cell) -> Found:
         moved_D = (moved_D - model.weights_D) / np.float32(world.rate)
         if step % world.measured == 0 or step == (cell.steps or world.steps):
             curve.append((step, accuracy(model, task)))
+            if cell.enough is not None and curve[-1][1] >= cell.enough:
+                break
     followed = {"followed": trigger_followed(model, task)} if attack.poison == Poison.TRIGGER else {}
     taken = round(time.perf_counter() - began, 1)
     return {"curve": curve, "saturated": server.saturated, "seconds": taken} | followed

@@ -14,6 +14,8 @@ from scripts.benchmarks.attacks_rules import Rule
 from scripts.benchmarks.attacks_worlds import (
     BUCKETING,
     BYZFL,
+    BYZFL_BEST,
+    BYZFL_NEAR,
     EVERYTHING,
     MATRIX_ATTACKS,
     MATRIX_RULES,
@@ -30,10 +32,6 @@ STUDY = {"own sign flip": 97.85, "label flip": 97.85, "mimic": 97.95, "IPM": 97.
 Source: `outputs/exp3/all/output/exp3.csv` of epfml/byzantine-robust-noniid-optimizer.
 """
 STUDY_NEAR, STUDY_LEAST, TWIN_NEAR = 0.5, 97.3, 0.2
-
-BYZFL_BEST = {1.0: (98, 98, 98, 98), 0.66: (98, 97, 97, 97), 0.33: (98, 97, 94, 94)}
-"""ByzFL's best of trimmed mean and geometric median, by gamma, for 1 to 4 attackers: the worst attack, percent."""
-BYZFL_NEAR = 1.0
 
 NOT_RUN = "–"
 

@@ -199,6 +199,8 @@ def test_play__of_a_few_rounds__then_it_is_repeatable_and_depends_on_the_attack(
     assert first["curve"] == again["curve"]
     assert first["curve"] != other["curve"]
     assert 0 <= play(named["model replacement"])["followed"] <= 1
+    assert [step for step, _ in play(replace(named["none"], steps=60))["curve"]] == [50, 60]
+    assert [step for step, _ in play(replace(named["none"], steps=60, enough=0.1))["curve"]] == [50]
 
 
 def test_read_results__when_the_last_line_was_cut_short__then_only_that_cell_is_played_again(tmp_path: Path) -> None:
@@ -236,8 +238,8 @@ def test_byzfl_tables__when_not_all_attacks_were_run__then_the_worst_says_of_how
     def shown(few: int) -> str:
         return next(row for row in tables(outcomes[:few])[1].rows if row[0] == "gamma 0.33")[4]
 
-    assert shown(3) == "95.00 (IPM optimised; ByzFL 94)"
-    assert shown(1) == "97.00 (sign flip; ByzFL 94; 1 of 3 run)"
+    assert shown(3) == "95.00 (ALIE optimised; ByzFL 94)"
+    assert shown(1) == "97.00 (IPM optimised; ByzFL 94; 1 of 3 run)"
 
 
 def test_draw__of_the_same_outcomes__then_the_files_are_the_same(tmp_path: Path) -> None:
