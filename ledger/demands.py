@@ -34,6 +34,7 @@ class ChunkKind(IntEnum):
     PAYOUT = 2
     CLIP = 3
     DISTANCE = 4
+    MASKS = 5
 
     @property
     def label(self) -> str:
@@ -42,7 +43,10 @@ class ChunkKind(IntEnum):
 
 @dataclass(frozen=True)
 class Demanded:
-    """What a demand is for. key: the update's root; the distance tree's pair; else 0."""
+    """What a demand is for. key: the update's root; the distance tree's pair; else 0.
+
+    index: of the chunk or leaf; a masked update's key leaf is behind its last chunk.
+    """
 
     bounty: BountyId
     round: int

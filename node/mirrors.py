@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ledger.devnet import CHAIN_ID
+from ledger.mask_proofs import MaskProofs
 from ledger.mirror import Mirror, Progress, SyncResult
+from ledger.proofs import FraudProofs
 from node.connections import Ledgers, checked_address
 from node.settings import Settings
 
@@ -18,13 +20,15 @@ def mirror_path(settings: Settings, ledgers: Ledgers) -> Path:
 
 
 def open_mirror(settings: Settings, ledgers: Ledgers, *, read_only: bool = False) -> Mirror:
-    """Open the mirror of the settings' market, its judges and their market for evaluations, if they name one.
+    """Open the mirror of the settings' market, its judges and board, and any market for evaluations that they name.
 
     Nothing is read from the chain's logs yet.
 
     Raises: WrongMirror, DamagedMirror; NoMirror if `read_only` and it was never made.
     """
-    contracts = [ledgers.market.address, *ledgers.market.judges()]
+    judge, desk = ledgers.market.judges()
+    masks = MaskProofs(ledgers.chain, FraudProofs(ledgers.chain, judge).masks())
+    contracts = [ledgers.market.address, judge, desk, masks.address, masks.board()]
     if settings.chain.evaluations:
         contracts.append(checked_address(settings.chain.evaluations, "chain.evaluations (FEDBOUNTY_EVALUATIONS)"))
     return Mirror.open(mirror_path(settings, ledgers), ledgers.chain.chain_id, contracts, read_only=read_only)

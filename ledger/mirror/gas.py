@@ -55,7 +55,8 @@ def gas_by_kind(database: sqlite3.Connection, bounty: BountyId) -> list[GasUse]:
 def _to_judges(database: sqlite3.Connection, bounty: BountyId) -> Iterator[tuple[int, tuple[str, bytes, int, int]]]:
     """Transactions to the judges: proofs name their bounty, demands do when they are made and then go by a number."""
     subject, demands = bounty.to_bytes(WORD, "big"), set()
-    proofs, of_demands = _names("FraudProofs"), _names("ChunkDemands")
+    proofs = {**_names("FraudProofs"), **_names("MaskProofs"), **_names("MaskBoard")}
+    of_demands = _names("ChunkDemands")
     for transaction, topics, *costs in database.execute(_OF_JUDGES, {"bounty": subject}):
         kind = of_demands.get(topics[:WORD])
         first, second = topics[WORD : 2 * WORD], topics[2 * WORD : 3 * WORD]

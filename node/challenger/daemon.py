@@ -16,6 +16,7 @@ from ledger.erc20 import Token
 from ledger.errors import ContentError, ContentUnreachable, ProtocolFault, Reverted
 from ledger.history import BountyHistory, build_history
 from ledger.market import Market
+from ledger.mask_proofs import MaskProofs, MaskProofWriter
 from ledger.merge_records import record_of
 from ledger.notices import Observer, ignore
 from ledger.proofs import FraudProofs, ProofWriter
@@ -92,6 +93,7 @@ class ChallengerDaemon:
     def __init__(self, setup: ChallengerSetup) -> None:
         self._setup = setup
         self._proofs = ProofWriter(setup.proofs, setup.account.transactor)
+        self._mask_proofs: MaskProofWriter | None = None
         self._demands = DemandWriter(setup.demands, setup.account.transactor)
         self._now = 0
         self._histories: dict[BountyId, BountyHistory] = {}
@@ -247,7 +249,7 @@ class ChallengerDaemon:
     def _prove(self, case: Case, fault: Proven) -> None:
         """Send the proof. A faulty update is proven first; the merge that accepted it at the next turn."""
         try:
-            receipt = prove(self._proofs, case, fault)
+            receipt = prove(self._proofs, self._masks(), case, fault)
         except Reverted as error:
             if self._has_fallen(case.merged):
                 return
@@ -258,6 +260,14 @@ class ChallengerDaemon:
             self._setup.journal.record(key_of(case.merged), Verdict(PROVEN, str(fault)))
         log.info("proven", bounty=case.merged.bounty, round=case.round, sentence=str(fault), **spent(receipt))
         self._count(receipt, str(fault))
+
+    def _masks(self) -> MaskProofWriter:
+        """The contract that judges masks; it never changes."""
+        if self._mask_proofs is None:
+            proofs = self._setup.proofs
+            masks = MaskProofs(proofs.chain, proofs.masks())
+            self._mask_proofs = MaskProofWriter(masks, self._setup.account.transactor)
+        return self._mask_proofs
 
     def _has_fallen(self, merged: Merged) -> bool:
         """Whether another party was faster."""

@@ -30,6 +30,8 @@ from node.challenger.faults import (
     WrongPayout,
     WrongRejection,
 )
+from node.challenger.mask_faults import MaskFault
+from node.challenger.masked import mask_fault
 from node.model import locate
 from node.openings import OFF_GRID, read_state_chunk
 
@@ -44,7 +46,7 @@ def first_fault(case: Case) -> Fault | None:
     """
     found = [
         fault
-        for find in (_undrawn, _acceptance, _leaf, _rejection, _paid, _payout, _withheld_update, _state)
+        for find in (_undrawn, _acceptance, _leaf, _rejection, _paid, _payout, _withheld_update, _masks, _state)
         if (fault := find(case)) is not None
     ]
     return min(found, key=_hardness, default=None)
@@ -69,7 +71,8 @@ def _acceptance(case: Case) -> FaultyAccepted | None:
 
 
 def _leaf(case: Case) -> FaultyLeaf | None:
-    for seen in case.accepted:
+    """Under a mask nobody can say what a chunk holds."""
+    for seen in case.accepted if case.masks is None else ():
         fault = _file_fault(case.round, seen) or _answer_fault(case, seen)
         if fault is not None:
             return fault
@@ -101,12 +104,12 @@ def _rejection(case: Case) -> WrongRejection | None:
     for seen, reason in case.rejected:
         index = seen.revealed.index
         fault = WrongRejection(case.round, index, reason.code, reason.label, reason.chunk)
-        if reason.code == 0 or reason.code > Reason.HARMFUL:
+        if reason.code == 0 or reason.code > Reason.UNMASKABLE:
             return fault
         if not reason.is_judged:
             continue
-        if reason.chunk >= case.terms.chunks:
-            return fault
+        if case.masks is not None or reason.chunk >= case.terms.chunks:
+            return fault  # a masked chunk can't have these faults
         if index not in case.disqualified and _is_unfounded(seen, reason.code, reason.chunk):
             return fault
     return None
@@ -123,7 +126,7 @@ def _is_unfounded(seen: SeenUpdate, code: int, chunk: int) -> bool:
 
 
 def _withheld_update(case: Case) -> Withheld | None:
-    for seen in case.accepted:
+    for seen in case.accepted if case.masks is None else ():
         if seen.committed is None:
             root = seen.revealed.update_root
             answers = case.answers(ChunkKind.UPDATE, root)
@@ -133,11 +136,20 @@ def _withheld_update(case: Case) -> Withheld | None:
     return None
 
 
+# --- masks ---
+
+
+def _masks(case: Case) -> MaskFault | Withheld | None:
+    if case.masks is None:
+        return None
+    return mask_fault(case.round, case.masks, case.terms.chunks, case.shown_updates())
+
+
 # --- pay ---
 
 
 def _paid(case: Case) -> WrongPaid | None:
-    follows, claimed = Wei(sum(case.pay.earned.values())), case.merged.claim.paid
+    follows, claimed = Wei(sum(case.pay.earned.values()) + case.pay.released), case.merged.claim.paid
     leaves = case.merged.claim.payout_leaves
     uncovered = next((seat for seat, amount in sorted(case.pay.earned.items()) if amount and seat >= leaves), None)
     if claimed != follows:

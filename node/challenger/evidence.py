@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from incentives.shares import NOTHING
 from ledger.commitments import state_tree
 from ledger.demands import ChunkKind
 from ledger.history import accepted
@@ -16,6 +17,7 @@ from ledger.merge_records import GivenReason, record_of, unpack_reasons
 from ledger.proofs import NO_RECORD, Clip, Disputed, Opening
 from ledger.records import Address, Merged, Revealed, Terms, Wei
 from ledger.trees import ChunkTree
+from node.challenger.masked import MaskEvidence
 from node.clip_files import Clipping
 from node.model import Layout
 from node.openings import CommittedUpdate
@@ -63,6 +65,7 @@ class Pay:
     earned:          by seat, in this round alone; of every member, with a leaf or without.
     posted:          by seat, as the report lists them under the recorded root; None where it does not.
     leafless:        a member that earned something and has no leaf, if there is one.
+    released:        what the merge must claim as paid although no leaf earns it: another contract divides it.
     """
 
     follows: Payouts
@@ -70,6 +73,7 @@ class Pay:
     earned: Mapping[int, int]
     posted: Payouts | None
     leafless: Address | None = None
+    released: Wei = NOTHING
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Case:
     before_PD: the state that it builds on, under the root that is recorded.
     ours:     None where an accepted update is missing, or the order of the buckets was never drawn.
     undrawn:  the rule needs a seed, and there is none.
+    masks:    of masked updates, which are seen here and not in `updates`; None for a bounty without masks.
     """
 
     terms: Terms
@@ -106,6 +111,7 @@ class Case:
     posted: Posted = Posted()
     shown: Shown = field(default_factory=dict)
     undrawn: bool = False
+    masks: MaskEvidence | None = None
 
     @property
     def round(self) -> int:
@@ -124,6 +130,10 @@ class Case:
 
     def answers(self, kind: ChunkKind, key: Hash32 = ZERO_HASH) -> Mapping[int, Opening]:
         return self.shown.get((kind, key), _NOTHING)
+
+    def shown_updates(self) -> Mapping[Hash32, Mapping[int, Opening]]:
+        """What was shown of updates on demand, by root and leaf."""
+        return {key: answers for (kind, key), answers in self.shown.items() if kind == ChunkKind.UPDATE}
 
     def disputed(self) -> Disputed:
         previous = record_of(self.previous) if self.previous else NO_RECORD

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from ledger.demands import ChunkKind
 from ledger.keccak import Hash32
 from ledger.records import Address, MergeRule, Wei
+from node.challenger.mask_faults import MaskFault
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ Proven: TypeAlias = (
     | WrongScale
     | WrongDistance
     | Undrawn
+    | MaskFault
 )
 """What one transaction proves."""
 

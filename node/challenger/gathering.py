@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ledger.demands import ChunkKind, Demand
-from ledger.errors import ContentError, ContentUnreachable, ProtocolFault
 from ledger.history import BountyHistory
 from ledger.keccak import Hash32
 from ledger.proofs import Opening
-from ledger.records import Merged, Revealed, Terms
+from ledger.records import Merged, PrivacyMode, Revealed, Terms
 from ledger.trees import SUM_BYTES
 from node.bounty_files import BountyFiles
 from node.challenger.clip_differences import clip_of, matches
 from node.challenger.evidence import Case, Ours, Posted, SeenUpdate, Shown
+from node.challenger.fetching import or_none
+from node.challenger.mask_gathering import gather_masks
+from node.challenger.masked import mask_fault, merged_masked
 from node.challenger.pay import pay_of
 from node.challenger.recompute import needs_seed, recompute
 from node.clip_files import Clipping, clip_file_bytes, decode_clip
@@ -27,8 +28,6 @@ from node.model import Layout
 from node.openings import CommittedUpdate, committed_update
 from node.round_updates import FETCHES_AT_ONCE
 from node.updates import HEADER, update_file_bytes
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,8 @@ def gather(
     terms, one = history.posted.terms, history.rounds[merged.round]
 
     def see(revealed: Revealed) -> SeenUpdate:
+        if terms.privacy == PrivacyMode.MASKED:
+            return SeenUpdate(revealed, None)
         found = _fetched(files, terms, revealed) if known is None else known.updates[revealed.index].committed
         answers = shown.get((ChunkKind.UPDATE, revealed.update_root), {})
         return SeenUpdate(revealed, found or assembled(answers, terms.chunks, revealed))
@@ -71,10 +72,12 @@ def gather(
         disqualified=frozenset(one.disqualified),
         before_PD=before_PD,
         ours=None,
-        pay=known.pay if known else pay_of(history, merged, _or_none(lambda: files.report(merged))),
+        pay=known.pay if known else pay_of(history, merged, or_none(lambda: files.report(merged))),
         shown=shown,
         undrawn=sources.seed is None and needs_seed(terms),
     )
+    if terms.privacy == PrivacyMode.MASKED:
+        return _completed_masked(case, sources, known)
     return _completed(case, sources)
 
 
@@ -84,6 +87,19 @@ def _completed(case: Case, sources: Sources) -> Case:
     if case.undrawn or len(taken) < len(case.accepted):
         return case
     ours = recompute(case.terms, case.before_PD, taken, sources.seed)
+    return replace(case, ours=ours, posted=_posted(sources.files, case, ours))
+
+
+def _completed_masked(case: Case, sources: Sources, known: Case | None) -> Case:
+    """The case with its masks, and with what follows if these are all there and right."""
+    before = known.masks if known is not None else None
+    masks = gather_masks(sources.files, sources.history, case, before)
+    case = replace(case, masks=masks)
+    if mask_fault(case.round, masks, case.terms.chunks, case.shown_updates()) is not None:
+        return case
+    planes_PD = merged_masked(case.terms, case.before_PD, masks)
+    assert planes_PD is not None, "the table was found right"
+    ours = Ours(planes_PD, tuple(one.index for one in masks.updates))
     return replace(case, ours=ours, posted=_posted(sources.files, case, ours))
 
 
@@ -98,7 +114,7 @@ def shown_of(demands: Sequence[Demand]) -> Shown:
 
 def _fetched(files: BountyFiles, terms: Terms, revealed: Revealed) -> CommittedUpdate | None:
     """The committed bytes, whatever stands in the file's header; None where they can't be had."""
-    path = _or_none(lambda: files.update(revealed, terms))
+    path = or_none(lambda: files.update(revealed, terms))
     if path is None or path.stat().st_size != update_file_bytes(terms.chunks):
         return None
     data = np.memmap(path, dtype=np.uint8, mode="r")
@@ -119,13 +135,13 @@ def _posted(files: BountyFiles, case: Case, ours: Ours) -> Posted:
     if ours.tree().root == claim.state_root:
         planes_PD: NDArray[np.int32] | None = ours.planes_PD
     else:
-        planes_PD = _or_none(lambda: files.state(case.merged, case.terms))
+        planes_PD = or_none(lambda: files.state(case.merged, case.terms))
     if ours.clipping is None:
         return Posted(planes_PD)
     right = clip_of(ours.clipping)
     if matches(right, claim.scales_hash, claim.distances_hash):
         return Posted(planes_PD, right, ours.clipping)
-    clipping = _or_none(lambda: _clipping(files, case, len(ours.clipping.scales) if ours.clipping else 0))
+    clipping = or_none(lambda: _clipping(files, case, len(ours.clipping.scales) if ours.clipping else 0))
     clip = clip_of(clipping) if clipping else None
     if clip is None or not matches(clip, claim.scales_hash, claim.distances_hash):
         return Posted(planes_PD)
@@ -135,16 +151,3 @@ def _posted(files: BountyFiles, case: Case, ours: Ours) -> Posted:
 def _clipping(files: BountyFiles, case: Case, pairs: int) -> Clipping:
     path = files.file(case.merged.claim.clip_cid, clip_file_bytes(pairs, case.terms.chunks))
     return decode_clip(path.read_bytes(), pairs, case.terms.chunks)
-
-
-def _or_none(fetch: Callable[[], T]) -> T | None:
-    """What was published, or None where it can't be had or is not what was committed.
-
-    Raises: ContentUnreachable.
-    """
-    try:
-        return fetch()
-    except ContentUnreachable:
-        raise
-    except (ContentError, ProtocolFault):
-        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ledger.commitments import CHUNK, payout_tree, state_tree
 from ledger.demands import ChunkKind
 from ledger.keccak import Hash32
+from ledger.mask_proofs import MaskProofWriter
 from ledger.proofs import Clip, OpenedPayout, OpenedUpdate, Opening, ProofWriter, joined
 from ledger.records import Wei
 from ledger.transactions import Receipt
@@ -23,16 +24,24 @@ from node.challenger.faults import (
     WrongRejection,
     WrongScale,
 )
+from node.challenger.mask_faults import MaskFault, WrongMasks, WrongSeed, WrongTable
+from node.challenger.masked import MaskEvidence
 from node.openings import open_distance, open_state, open_update
 
 
-def prove(writer: ProofWriter, case: Case, fault: Proven) -> Receipt:
+def prove(writer: ProofWriter, masks: MaskProofWriter, case: Case, fault: Proven) -> Receipt:
     """Send the proof of a fault.
 
+    masks: of the contract that judges what was done with masks.
     Raises: Reverted, above all where another party was faster; as `ProofWriter`.
     """
     disputed = case.disputed()
     match fault:
+        case WrongCoordinate() if case.masks is not None:
+            return _prove_masked_coordinate(masks, case, case.masks, fault)
+        case WrongTable() | WrongMasks() | WrongSeed():
+            assert case.masks is not None, "these are faults of masked merges"
+            return _prove_mask_fault(masks, case, case.masks, fault)
         case WrongCoordinate():
             return _prove_coordinate(writer, case, fault)
         case FaultyLeaf():
@@ -59,6 +68,26 @@ def _prove_coordinate(writer: ProofWriter, case: Case, fault: WrongCoordinate) -
     states = (before_of(case, chunk), after_of(case, chunk))
     scales = clip_at_hand(case).scales
     return writer.prove_coordinate(case.disputed(), (chunk, within), states, updates_of(case, chunk), scales)
+
+
+def _prove_masked_coordinate(
+    writer: MaskProofWriter, case: Case, masks: MaskEvidence, fault: WrongCoordinate
+) -> Receipt:
+    chunk, within = divmod(fault.coordinate, CHUNK)
+    states = (before_of(case, chunk), after_of(case, chunk))
+    return writer.prove_coordinate(case.disputed(), (chunk, within), states, masks.openings(chunk), masks.recorded())
+
+
+def _prove_mask_fault(writer: MaskProofWriter, case: Case, masks: MaskEvidence, fault: MaskFault) -> Receipt:
+    disputed, table = case.disputed(), masks.recorded()
+    match fault:
+        case WrongTable():
+            return writer.prove_table(disputed, table)
+        case WrongMasks(position=position):
+            return writer.prove_masks(disputed, position, accepted_roots(case), masks.keys(position), table)
+        case WrongSeed(position=position, mask=mask):
+            root, keys = masks.updates[position].root, masks.keys(position)
+            return writer.prove_seed(disputed, (position, mask), root, keys, table)
 
 
 def _prove_rejection(writer: ProofWriter, case: Case, fault: WrongRejection) -> Receipt:

@@ -150,7 +150,7 @@ def test_first_fault__when_a_good_update_is_rejected_for_its_norm__then_names_it
     assert fault == WrongRejection(1, 1, Reason.WRONG_NORM, "wrong-norm", 2)
 
 
-@pytest.mark.parametrize(("code", "chunk"), [(0, 0), (11, 0), (255, 3), (Reason.OUT_OF_RANGE, 5)])
+@pytest.mark.parametrize(("code", "chunk"), [(0, 0), (12, 0), (255, 3), (Reason.OUT_OF_RANGE, 5)])
 def test_first_fault__when_a_reason_means_nothing__then_it_is_a_fault(code: int, chunk: int) -> None:
     fault = found(SMALL.claim(rejected=0b10, reasons=reasons((code, chunk))))
     assert isinstance(fault, WrongRejection)
