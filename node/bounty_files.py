@@ -19,12 +19,16 @@ from ledger.commitments import CHUNK, state_tree, zero_state_root
 from ledger.content import ContentStore, FileSource
 from ledger.errors import ContentMismatch, ContentTooLarge, ProtocolFault
 from ledger.merge_parameters import MergeParameters
-from ledger.records import Merged, Revealed, Terms
+from ledger.records import Merged, PrivacyMode, Revealed, Terms
 from ledger.unixfs import digest_of_file
 from node import manifest as manifests
 from node.clip_files import clip_file_bytes
+from node.errors import UpdateFault
 from node.manifest import Manifest
 from node.manifest_sections import HoldoutSection
+from node.masking.files import most_masked_bytes
+from node.sealed_updates import Reader, SealedUpdate
+from node.sealing import MOST_RECIPIENTS, sealed_file_bytes
 from node.state_files import decode_state, state_file_bytes
 from node.targets import target_units
 from node.updates import update_file_bytes
@@ -51,15 +55,17 @@ class Programs:
 class Artefacts:
     """Artefacts of bounties, read from one source through one cache directory.
 
+    reader: opens sealed updates; without one they can't be read.
     Raises: ContentError leaves from every method; what they return has the committed root.
     """
 
     store: FileSource
 
-    def __init__(self, store: FileSource, cache: Path, fetch_seconds: float) -> None:
+    def __init__(self, store: FileSource, cache: Path, fetch_seconds: float, reader: Reader | None = None) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         self.store = store
         self.cache = cache
+        self.reader = reader
         self._seconds = fetch_seconds
         self._whole: set[Digest] = set()
 
@@ -105,8 +111,29 @@ class Artefacts:
         return planes_PD
 
     def update(self, revealed: Revealed, terms: Terms) -> Path:
-        """The update's file as revealed. Its root is not checked here: that is verification's work."""
-        return self.file(revealed.cid, update_file_bytes(terms.chunks))
+        """The update's file as revealed, opened if it is sealed. Its root is not checked here: verification does.
+
+        Raises: SealedUpdate if it is sealed for others; ContentMismatch if nobody can open it.
+        """
+        published = self.published_update(revealed, terms)
+        if terms.privacy != PrivacyMode.ENCRYPTED:
+            return published
+        opened = self.cache / f"{to_cid(revealed.cid)}.{revealed.update_root.hex()}.opened"
+        if not opened.is_file():
+            write_atomically(opened, self._opened(revealed, published), mode=0o600)
+        return opened
+
+    def published_update(self, revealed: Revealed, terms: Terms) -> Path:
+        """The update's file as anyone can have it."""
+        return self.file(revealed.cid, max_update_bytes(terms))
+
+    def _opened(self, revealed: Revealed, published: Path) -> bytes:
+        if self.reader is None:
+            raise SealedUpdate(to_cid(revealed.cid))
+        try:
+            return self.reader.open(revealed, published.read_bytes())
+        except UpdateFault as error:
+            raise ContentMismatch(to_cid(revealed.cid), error.detail) from error
 
     def report(self, merged: Merged) -> bytes:
         return self.file(merged.claim.report_cid, MAX_REPORT_BYTES).read_bytes()
@@ -137,8 +164,8 @@ class BountyFiles(Artefacts):
 
     store: ContentStore
 
-    def __init__(self, store: ContentStore, cache: Path, fetch_seconds: float) -> None:
-        super().__init__(store, cache, fetch_seconds)
+    def __init__(self, store: ContentStore, cache: Path, fetch_seconds: float, reader: Reader | None = None) -> None:
+        super().__init__(store, cache, fetch_seconds, reader)
 
     def publish(self, data: bytes) -> Digest:
         """Pin bytes and keep a copy at hand."""
@@ -147,10 +174,10 @@ class BountyFiles(Artefacts):
         return digest
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one."""
+def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a file so that a crash leaves the old one or the new one. mode: less what the umask takes away."""
     temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -160,6 +187,17 @@ def write_atomically(path: Path, data: bytes) -> None:
 def planes_of(terms: Terms) -> int:
     """How many planes a bounty's states have."""
     return MergeParameters.unpack(terms.merge_rule, terms.merge_parameters).planes
+
+
+def max_update_bytes(terms: Terms) -> int:
+    """The size of the largest file that an update may be published as."""
+    update_bytes = update_file_bytes(terms.chunks)
+    match terms.privacy:
+        case PrivacyMode.ENCRYPTED:
+            return sealed_file_bytes(update_bytes, MOST_RECIPIENTS)
+        case PrivacyMode.MASKED:
+            return most_masked_bytes(terms.chunks)
+    return update_bytes
 
 
 def max_clip_bytes(terms: Terms) -> int:
@@ -180,6 +218,7 @@ def check_terms(terms: Terms, manifest: Manifest) -> None:
         ("squaredNormBound", terms.squared_norm_bound, manifests.squared_norm_bound(manifest)),
         ("target", terms.target, target_units(manifest)),
         ("mergeRule", terms.merge_rule.name.lower(), parameters.rule.name.lower()),
+        ("privacy", terms.privacy.name.lower(), manifests.privacy(manifest).mode),
         ("mergeParameters", "0x" + terms.merge_parameters.hex(), "0x" + parameters.pack().hex()),
     ]
     problems = [f"{name} is {chain} on chain, {own} by the manifest" for name, chain, own in expected if chain != own]

@@ -10,12 +10,14 @@ from ledger.cid import Digest, to_cid
 from ledger.commitments import zero_state_root
 from ledger.content import ContentStore
 from ledger.errors import BadInput
-from ledger.records import Address, PrivacyMode, RewardRule, Terms, Wei
+from ledger.records import Address, RewardRule, Terms, Wei
 from ledger.unixfs import digest_of_file
 from node import manifest as manifests
 from node.manifest import Manifest, manifest_from, parse_manifest, render_manifest
+from node.masking.groups import LEAST_GROUP, group_count
 from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
 from node.package.loader import load_package
+from node.privacy.independence import check_independence
 from node.robustness import refusals
 from node.targets import target_units
 
@@ -95,9 +97,37 @@ def check_offer(offer: Offer, manifest: Manifest) -> None:
     ]
     problems = [problem for holds, problem in rules if not holds]
     parameters = manifests.merge_parameters(manifest)
-    problems += [*parameters.problems(offer.min_updates), *refusals(parameters, offer.min_updates)]
+    problems += [*parameters.problems(offer.min_updates), *refusals(parameters, merged_rows(offer, manifest))]
+    problems += [*_masking_problems(offer, manifest), *_quorum_problems(offer, manifest)]
     if problems:
         raise BadOffer(problems)
+
+
+def merged_rows(offer: Offer, manifest: Manifest) -> int:
+    """What the merge rule has to count at the quorum: updates, or the sums of groups of a masked bounty."""
+    if manifest.masking is None or offer.min_updates < LEAST_GROUP:
+        return offer.min_updates
+    return group_count(offer.min_updates, manifest.masking.group)
+
+
+def _masking_problems(offer: Offer, manifest: Manifest) -> list[str]:
+    if manifest.masking is None:
+        return []
+    problems = []
+    if offer.min_updates < LEAST_GROUP:
+        problems.append(f"masked updates need a quorum of {LEAST_GROUP} or more, so that a sum hides them")
+    if offer.reward_rule == RewardRule.CONTRIBUTION:
+        problems.append("nobody can measure the contribution of a masked update; pay equal or by stake")
+    return problems
+
+
+def _quorum_problems(offer: Offer, manifest: Manifest) -> list[str]:
+    """Noise that is counted on must come from providers that a quorum has, or that a masked sum has at least."""
+    honest = manifests.privacy(manifest).honest or 0
+    sure = manifest.masking.threshold if manifest.masking else offer.min_updates
+    if honest <= sure:
+        return []
+    return [f"privacy.honest counts on the noise of {honest} providers, but a sum may have only {sure}"]
 
 
 def read_package(folder: Path) -> Manifest:
@@ -124,7 +154,9 @@ def read_package(folder: Path) -> Manifest:
             "format": holdout.suffix[1:],
         }
     manifest = manifest_from(document)
-    load_package(folder / TRAIN_FILE, folder / EVAL_FILE, manifest)
+    train, _ = load_package(folder / TRAIN_FILE, folder / EVAL_FILE, manifest)
+    if manifests.privacy(manifest).hides_examples:
+        check_independence(train, manifest)
     return manifest
 
 
@@ -165,6 +197,6 @@ def terms_for(offer: Offer, manifest: Manifest, digest: Digest) -> Terms:
         state_root=zero_state_root(chunks, parameters.planes),
         merge_rule=parameters.rule,
         merge_parameters=parameters.pack(),
-        privacy=PrivacyMode.OPEN,
+        privacy=manifests.privacy_mode(manifest),
         target=target_units(manifest),
     )

@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeAlias
 
 from ledger.errors import ContentError, ContentMismatch, ContentTooLarge, ContentUnavailable
 from ledger.merge_records import Reason
-from ledger.records import Revealed, Terms
+from ledger.records import PrivacyMode, Revealed, Terms
 from node.bounty_files import Artefacts
-from node.verification import Rejection, VerifiedUpdate, check_update, mapped_update, update_fault
+from node.masked_updates import VerifiedMasked, mapped_masked, masked_fault
+from node.verification import Rejection, VerifiedUpdate, mapped_update, update_fault
 
-Checked: TypeAlias = VerifiedUpdate | Rejection
+Checked: TypeAlias = VerifiedUpdate | VerifiedMasked | Rejection
 
 FETCHES_AT_ONCE = 8
 UPDATES_AHEAD = 40
@@ -55,13 +57,21 @@ class UpdateChecks:
             path = self._files.update(revealed, self._terms)
         except ContentError as error:
             return _rejection(error, revealed)
+        if self._terms.privacy == PrivacyMode.MASKED:
+            chunks = self._terms.chunks
+            return self._fault(masked_fault, path, revealed, chunks) or mapped_masked(path, revealed, chunks)
+        return self._fault(update_fault, path, revealed, self._coordinates) or mapped_update(path, revealed)
+
+    def _fault(
+        self, find: Callable[[Path, Revealed, int], Rejection | None], path: Path, revealed: Revealed, size: int
+    ) -> Rejection | None:
+        """What is wrong with a file, found in a process of its own where there are any."""
         if self._workers is None:
-            return check_update(path, revealed, self._coordinates)
+            return find(path, revealed, size)
         try:
-            fault = self._workers.submit(update_fault, path, revealed, self._coordinates).result()
+            return self._workers.submit(find, path, revealed, size).result()
         except BrokenProcessPool:  # killed by the system: the answer is late, not lost
-            return check_update(path, revealed, self._coordinates)
-        return fault if fault is not None else mapped_update(path, revealed)
+            return find(path, revealed, size)
 
     def in_order(
         self, rounds: Iterable[Sequence[Revealed]], told: Callable[[], None] = lambda: None

@@ -12,10 +12,13 @@ from ledger.errors import ContentMismatch
 from ledger.history import BountyHistory, accepted
 from ledger.keccak import Hash32
 from ledger.proofs import Opening, joined
-from ledger.records import Merged
+from ledger.records import Merged, PrivacyMode
 from ledger.trees import SUM_BYTES
 from node.bounty_files import BountyFiles
 from node.clip_files import Clipping, clip_file_bytes, decode_clip, pack_scales
+from node.masked_updates import mapped_masked
+from node.masking.judged import committed_masked
+from node.masking.table import MOST_TABLE_BYTES
 from node.merged_states import parameters_of
 from node.openings import committed_update, open_distance, open_payout, open_state, open_update
 from node.updates import HEADER
@@ -32,7 +35,10 @@ def shown_for(files: BountyFiles, history: BountyHistory, merged: Merged, demand
             planes_PD = files.state(merged, terms)
             return open_state(planes_PD, state_tree(planes_PD), index)
         case ChunkKind.UPDATE:
-            return _update(files, history, demanded)
+            find = _masked_update if terms.privacy == PrivacyMode.MASKED else _update
+            return find(files, history, demanded)
+        case ChunkKind.MASKS:
+            return Opening(_table(files, history, merged), b"")
         case ChunkKind.PAYOUT:
             payouts = pay_round(history, merged.round, merged.claim.rejected)[1][: merged.claim.payout_leaves]
             return open_payout(payouts, payout_tree(payouts), index)
@@ -57,6 +63,23 @@ def _update(files: BountyFiles, history: BountyHistory, demanded: Demanded) -> O
     opened = open_update(update, demanded.index)
     content = opened.opening.content + opened.sum.to_bytes(SUM_BYTES, "big")
     return Opening(content, opened.opening.siblings)
+
+
+def _masked_update(files: BountyFiles, history: BountyHistory, demanded: Demanded) -> Opening:
+    terms = history.posted.terms
+    (shown,) = [one for one in history.rounds[demanded.round].reveals if one.update_root == demanded.key]
+    file = mapped_masked(files.published_update(shown, terms), shown, terms.chunks).file
+    update = committed_masked(file.masked_D, file.leaf.encode(), shown.update_root)
+    if update is None:
+        raise ContentMismatch(to_cid(shown.cid), f"its root is not 0x{demanded.key.hex()}")
+    return update.open(demanded.index)
+
+
+def _table(files: BountyFiles, history: BountyHistory, merged: Merged) -> bytes:
+    """The mask table of a merge; none was published where nothing was accepted."""
+    if not accepted(merged, history.rounds[merged.round].reveals):
+        return b""
+    return files.file(merged.claim.clip_cid, MOST_TABLE_BYTES).read_bytes()
 
 
 def _clipping(files: BountyFiles, history: BountyHistory, merged: Merged) -> Clipping:

@@ -72,6 +72,7 @@ class AggregatorDaemon:
             bond_locked_until=locked_until,
             history=self._history,
             draw_due=needs_seed(setup.terms) and self._proofs.seed(bounty, clock.round, at=block) is None,
+            shares_due=not setup.work.is_complete(clock.round),
             demands=tuple(one for one in self._demands.of(bounty, block.number) if one.id not in self._lost),
         )
 
@@ -90,6 +91,9 @@ class AggregatorDaemon:
             case decisions.Prefetch(number):
                 assert self._history is not None
                 setup.work.prefetch(self._history.rounds[number].reveals)
+            case decisions.Gather(number):
+                assert self._history is not None
+                setup.work.gather(self._history, number)
             case decisions.Draw(number):
                 receipt = ProofWriter(self._proofs, setup.account.transactor).draw(setup.bounty, number)
                 log.info("drawn", bounty=setup.bounty, round=number, **spent(receipt))

@@ -19,6 +19,7 @@ class AggregatorView:
     now:  the block's timestamp.
     demands:  for chunks of the bounty's merges, by anyone.
     draw_due: whether the order of the round's updates has to be drawn before they are merged.
+    shares_due: whether shares of a masked round may still come that it can't be unmasked without.
     bond: what the caller has locked, and from when it is free: far off while the caller may have to merge.
     """
 
@@ -32,6 +33,7 @@ class AggregatorView:
     history: BountyHistory
     draw_due: bool = False
     demands: tuple[Demand, ...] = ()
+    shares_due: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,13 @@ class DepositBond:
 @dataclass(frozen=True)
 class Prefetch:
     """Fetch, check and pin the updates revealed so far, so that the merge starts with them at hand."""
+
+    round: int
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Fetch the shares that members of a masked round have released so far."""
 
     round: int
 
@@ -81,7 +90,7 @@ class WithdrawBond:
     pass
 
 
-Action = DepositBond | Prefetch | Draw | Answer | Merge | Settle | Refund | WithdrawBond
+Action = DepositBond | Prefetch | Gather | Draw | Answer | Merge | Settle | Refund | WithdrawBond
 
 
 def decide(view: AggregatorView) -> Sequence[Action | Finish]:
@@ -116,6 +125,8 @@ def _answers(view: AggregatorView) -> list[Action | Finish]:
 
 def _merge(view: AggregatorView) -> Sequence[Action | Finish]:
     number = view.clock.round
+    if view.shares_due and 2 * view.now < view.clock.started_at + view.clock.ends_at:
+        return [*_bond(view), Gather(number)]  # until half of the time to merge has passed
     return [*_bond(view), Draw(number) if view.draw_due else Merge(number)]
 
 

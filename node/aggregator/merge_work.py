@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from time import monotonic
 
 import numpy as np
@@ -24,12 +24,14 @@ from ledger.merge_records import Reason, pack_reasons
 from ledger.notices import Observer, ignore
 from ledger.records import MergeClaim, Revealed, Terms
 from node.aggregator.harm import harmful
+from node.aggregator.unmasking import Unmasking
 from node.bounty_files import BountyFiles
 from node.clip_files import encode_clip
 from node.hashing_processes import open_processes
 from node.manifest import Manifest, coordinates
 from node.merged_states import MergedState, merge_accepted
 from node.notices import UpdatesVerified
+from node.privacy.record import spent_in_round
 from node.round_updates import FETCHES_AT_ONCE, check_updates
 from node.scoring import Scorer
 from node.screening import background, compared_with, screen
@@ -57,7 +59,10 @@ class MadeMerge:
 
 
 class MergeWork:
-    """Merges rounds of one bounty. Without a scorer the report carries no metrics."""
+    """Merges rounds of one bounty. Without a scorer the report carries no metrics.
+
+    unmasking: for a bounty in masked mode.
+    """
 
     def __init__(
         self,
@@ -66,8 +71,10 @@ class MergeWork:
         manifest: Manifest,
         scorer: Scorer | None,
         tell: Observer = ignore,
+        unmasking: Unmasking | None = None,
     ) -> None:
         self.files = files
+        self._unmasking = unmasking
         self._terms = terms
         self._manifest = manifest
         self._scorer = scorer
@@ -91,12 +98,11 @@ class MergeWork:
         Raises: NoSeed if it was not drawn.
         """
         before_PD = self.files.state(history.latest_merge(before_round=number), self._terms)
-        verified, rejections = self._verify(history, number, before_PD, seed)
-        merged = merge_accepted(self._terms, before_PD, [one.update for one in verified], seed)
+        merged, rejections, bound = self._merged(history, number, before_PD, seed)
         metrics = self._scorer.score(merged.planes_PD[0]) if self._scorer else {}
         rejected = sum(1 << index for index in rejections)
         paid, payouts = pay_round(history, number, rejected)
-        scales_hash, distances_hash = merged.clip_hashes
+        scales_hash, distances_hash, clip_cid = bound
         claim = MergeClaim(
             state_root=merged.root,
             state_cid=self.files.publish(encode_state(merged.planes_PD)),
@@ -109,9 +115,29 @@ class MergeWork:
             reasons=pack_reasons([rejections[index].given for index in sorted(rejections)]),
             scales_hash=scales_hash,
             distances_hash=distances_hash,
-            clip_cid=self._publish_clip(merged),
+            clip_cid=clip_cid,
         )
         return MadeMerge(claim, rejections, metrics)
+
+    def _merged(
+        self, history: BountyHistory, number: int, before_PD: NDArray[np.int32], seed: Hash32 | None
+    ) -> tuple[MergedState, dict[int, Rejection], tuple[Hash32, Hash32, Digest]]:
+        """The new state, what was left out, and what the merge binds: scales and distances, or the mask table."""
+        if self._unmasking is not None:
+            made = self._unmasking.merge(history, number, before_PD)
+            return made.merged, made.rejections, (made.table_hash, ZERO_HASH, made.table_cid)
+        verified, rejections = self._verify(history, number, before_PD, seed)
+        merged = merge_accepted(self._terms, before_PD, [one.update for one in verified], seed)
+        return merged, rejections, (*merged.clip_hashes, self._publish_clip(merged))
+
+    def gather(self, history: BountyHistory, number: int) -> None:
+        """Bring what a masked round is unmasked with, as far as it is there."""
+        if self._unmasking is not None:
+            self._unmasking.gather(history, number)
+
+    def is_complete(self, number: int) -> bool:
+        """Whether waiting for more would be of no use."""
+        return self._unmasking is None or self._unmasking.is_complete(number)
 
     def _publish_clip(self, merged: MergedState) -> Digest:
         return self.files.publish(encode_clip(merged.clipping)) if merged.clipping else Digest(ZERO_HASH)
@@ -181,4 +207,5 @@ class MergeWork:
                 for index, rejection in sorted(rejections.items())
             ],
         }
-        return orjson.dumps(document)
+        privacy = spent_in_round(history, self._manifest, number)
+        return orjson.dumps(document | ({"privacy": [asdict(one) for one in privacy]} if privacy else {}))

@@ -13,7 +13,9 @@ from ledger.keccak import Hash32
 from ledger.market import Market, UnknownBounty
 from ledger.proofs import FraudProofs
 from ledger.records import BountyId, Event
+from node.auditor.masked import MaskedJudge
 from node.auditor.money import check_money, replay
+from node.auditor.privacy import check_privacy
 from node.auditor.recompute import Recomputation, Start
 from node.auditor.report import AuditReport, RoundReport, Unchecked, verdict_of
 from node.bounty_files import Artefacts
@@ -73,12 +75,21 @@ class Auditor:
         money = check_money(self._market, history, replay(self._bounty, events), block)
         manifest = self._files.manifest(history.posted.terms)
         scorer = open_scorer(self._files, manifest)
-        again = Recomputation(self._files, history, manifest, scorer, self._seed)
+        again = Recomputation(
+            self._files,
+            history,
+            manifest,
+            scorer,
+            self._seed,
+            masked_judge(self._market, self._files, history, manifest),
+        )
         start = again.first()
         metrics = scorer.score(start.planes_PD[0]) if scorer and start.planes_PD is not None else {}
         rounds = self._rounds(history, again, start, coordinates(manifest), progress)
         missing = [cid for one in rounds for cid in one.missing]
-        found = [*money.differences, *(difference for one in rounds for difference in one.differences)]
+        privacy, misreported = check_privacy(self._files, history, manifest)
+        told = (*money.differences, *misreported)
+        found = [*told, *(difference for one in rounds for difference in one.differences)]
         report = AuditReport(
             bounty=self._bounty,
             block=block.number,
@@ -88,8 +99,9 @@ class Auditor:
             rounds=tuple(rounds),
             money=money.books.figures,
             books=money.books,
-            differences=money.differences,
+            differences=told,
             unchecked=(*unchecked(history, manifest), *money.unchecked),
+            privacy=tuple(privacy),
         )
         return Audited(report, history, manifest, block)
 
@@ -117,6 +129,15 @@ class Auditor:
         return FraudProofs(self._market.chain, judge).seed(self._bounty, number)
 
 
+def masked_judge(market: Market, files: Artefacts, history: BountyHistory, manifest: Manifest) -> MaskedJudge | None:
+    """What judges masked merges; None for a bounty that is not masked."""
+    if manifest.masking is None:
+        return None
+    chain = market.chain
+    place = (chain.chain_id, market.address)
+    return MaskedJudge(files, history, manifest, place, lambda block: chain.block(block).hash)
+
+
 def unchecked(history: BountyHistory, manifest: Manifest) -> list[Unchecked]:
     """What no audit of this bounty can see."""
     found = [
@@ -135,6 +156,11 @@ def unchecked(history: BountyHistory, manifest: Manifest) -> list[Unchecked]:
         found.append(Unchecked("how good the model is: no hold-out was published", "the owner and whoever merged"))
     if manifest.screening is not None and manifest.screening.harm is not None:
         what = "that an update left out as harmful was: what it did to the loss is floating point"
+        found.append(Unchecked(what, "whoever merged the round"))
+    if manifest.masking is not None:
+        what = "what single masked updates hold: only sums of groups can be seen, and only they are bounded"
+        found.append(Unchecked(what, "each provider, as far as the merge rule lets one group move the model"))
+        what = "that the shares of a group that was left out as unmaskable could not be had at the time"
         found.append(Unchecked(what, "whoever merged the round"))
     if needs_seed(history.posted.terms):
         what = "that nobody steered the drawn order of the updates"

@@ -18,6 +18,7 @@ from ledger.history import BountyHistory, RoundHistory, accepted
 from ledger.keccak import Hash32
 from ledger.merge_records import Reason
 from ledger.records import Merged, Terms
+from node.auditor.masked import MaskedJudge
 from node.auditor.rejections import given_reasons, rejection_differences, screened
 from node.auditor.report import Basis, Difference, RoundReport, Verdict, verdict_of
 from node.auditor.rounds import (
@@ -29,7 +30,8 @@ from node.auditor.rounds import (
 )
 from node.bounty_files import Artefacts, planes_of
 from node.manifest import Manifest
-from node.merged_states import merge_accepted, needs_seed
+from node.masked_updates import VerifiedMasked
+from node.merged_states import MergedState, merge_accepted, needs_seed
 from node.round_updates import Checked
 from node.scoring import Scorer
 from node.state_files import state_file_bytes
@@ -65,10 +67,17 @@ class Recomputation:
     """Recomputes the rounds of one bounty."""
 
     def __init__(
-        self, files: Artefacts, history: BountyHistory, manifest: Manifest, scorer: Scorer | None, seed: SeedSource
+        self,
+        files: Artefacts,
+        history: BountyHistory,
+        manifest: Manifest,
+        scorer: Scorer | None,
+        seed: SeedSource,
+        masks: MaskedJudge | None = None,
     ) -> None:
+        """masks: for a bounty in masked mode."""
         self._files, self._history, self._manifest = files, history, manifest
-        self._scorer, self._seed = scorer, seed
+        self._scorer, self._seed, self._masks = scorer, seed, masks
         self._terms = history.posted.terms
         self._counted: list[VerifiedUpdate] = []
         self._is_whole = True
@@ -107,6 +116,8 @@ class Recomputation:
 
     def _rejections(self, merged: Merged, checked: Sequence[Checked]) -> list[Difference]:
         """What the merge left out or counted against the rules, as far as the updates are at hand."""
+        if self._masks is not None:
+            return self._masks.rejections(merged, checked)
         at_hand = [update for update in checked if not _is_missing(update)]
         judged = screened(self._history, merged, self._manifest, at_hand, self._counted)
         section = self._manifest.screening
@@ -127,6 +138,8 @@ class Recomputation:
         missing = tuple(to_cid(update.revealed.cid) for update in counted if _is_missing(update))
         if start.planes_PD is None:
             missing = (start.cid, *missing)
+        if self._masks is not None:
+            return self._masked_state(self._masks, merged, counted, (start.planes_PD, missing))
         verified = [update.update for update in counted if isinstance(update, VerifiedUpdate)]
         seed = self._seed(merged.round) if needs_seed(self._terms) else None
         if needs_seed(self._terms) and seed is None:
@@ -135,11 +148,32 @@ class Recomputation:
         if start.planes_PD is None or len(verified) < len(counted):
             return self._without_own(merged, (), missing)
         ours = merge_accepted(self._terms, start.planes_PD, verified, seed)
+        return self._compared(merged, ours, clip_differences(merged, ours))
+
+    def _masked_state(
+        self,
+        masks: MaskedJudge,
+        merged: Merged,
+        counted: Sequence[Checked],
+        at_hand: tuple[NDArray[np.int32] | None, tuple[str, ...]],
+    ) -> _Outcome:
+        """As `_state`, for sums of groups. at_hand: the state before, and what can't be had."""
+        before_PD, missing = at_hand
+        verified = [update for update in counted if isinstance(update, VerifiedMasked)]
+        if before_PD is None or len(verified) < len(counted):
+            return self._without_own(merged, (), missing)
+        again = masks.merge(merged, verified, before_PD)
+        if again.merged is None:
+            return self._without_own(merged, again.differences, again.missing)
+        return self._compared(merged, again.merged, again.differences)
+
+    def _compared(self, merged: Merged, ours: MergedState, found: Sequence[Difference]) -> _Outcome:
+        """The recorded state held against the own one. found: what differs besides."""
         if ours.root != merged.claim.state_root:
             published = self._published(merged)
             wrong = state_difference(merged, ours, published.planes_PD, self._manifest)
-            return _Outcome(published, (wrong,), (), ours.planes_PD)
-        found = (*state_file_difference(merged, ours), *clip_differences(merged, ours))
+            return _Outcome(published, (wrong, *found), (), ours.planes_PD)
+        found = (*state_file_difference(merged, ours), *found)
         return _Outcome(Start(ours.planes_PD), found, (), ours.planes_PD)
 
     def _without_own(self, merged: Merged, found: tuple[Difference, ...], missing: tuple[str, ...]) -> _Outcome:
@@ -171,7 +205,7 @@ def _figures(one: RoundHistory, checked: Sequence[Checked], terms: Terms) -> Rou
     """A round's figures, before anything is compared."""
     merged = one.merged
     kept = len(accepted(merged, one.reveals)) if merged else 0
-    sizes = [update.file_bytes for update in checked if isinstance(update, VerifiedUpdate)]
+    sizes = [update.file_bytes for update in checked if isinstance(update, VerifiedUpdate | VerifiedMasked)]
     state_bytes = state_file_bytes(terms.chunks, planes_of(terms)) if merged else 0
     return RoundReport(
         round=one.number,

@@ -81,7 +81,7 @@ def _is_covered(given: GivenReason, checked: Checked, harm: bool) -> bool:
     """Whether a reason holds, or can't be judged here."""
     if given.code == Reason.UNAVAILABLE:
         return True
-    if isinstance(checked, VerifiedUpdate):
+    if not isinstance(checked, Rejection):
         return harm and given.code == Reason.HARMFUL
     if given.is_judged and not checked.chunks:
         return True

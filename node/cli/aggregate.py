@@ -7,6 +7,7 @@ import typer
 from ledger.records import BountyId
 from node.aggregator.daemon import AggregatorDaemon, AggregatorSetup
 from node.aggregator.merge_work import MergeWork
+from node.aggregator.unmasking import open_unmasking
 from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, tokens
@@ -47,7 +48,8 @@ def aggregate(
         named = "the named aggregator" if account.address == terms.aggregator else "not the named aggregator"
         console.print(f"{account.address} is {named} of bounty {bounty}.")
         confirm(f"Lock a bond of {tokens(terms.bond)} tokens when it is needed?", yes)
-    work = MergeWork(files, terms, manifest, open_scorer(files, manifest), telemetry.tell)
+    unmasking = open_unmasking(ledgers.market, number, terms, manifest, files)
+    work = MergeWork(files, terms, manifest, open_scorer(files, manifest), telemetry.tell, unmasking)
     say("aggregating", f"Aggregating bounty {bounty} as {account.address}. Ctrl-C stops; the same command goes on.")
     setup = AggregatorSetup(ledgers.market, account, number, terms, work, telemetry.tell)
     telemetry.draw_curves(context, ledgers, account.address)

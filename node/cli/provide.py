@@ -9,18 +9,23 @@ import typer
 
 from incentives.economics import estimate_pay
 from ledger.errors import BadInput
-from ledger.records import BountyId, PrivacyMode, Terms
+from ledger.records import BountyId, Terms
 from node.cli.amounts import parse_tokens
 from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
-from node.cli.output import confirm, console, pairs, tokens
+from node.cli.output import confirm, pairs, tokens
+from node.cli.privacy_shown import place_on, show_privacy
 from node.cli.running import OVER, BountyOver
+from node.cli.sealed import sealer_of
 from node.cli.telemetry import CurvesFolder, MetricsPort, open_telemetry, say
 from node.connections import Ledgers, open_account, open_files, open_ledgers, open_store
 from node.journal import Journal
 from node.manifest import Manifest, describe
+from node.mirrors import confirmations
+from node.privacy.purses import bounty_purse, open_book
 from node.provider.daemon import ProviderDaemon, ProviderSetup
 from node.provider.local_work import LocalWork, LocalWorkSetup
+from node.provider.masking import MaskingPlace, open_masking
 from node.settings import Settings
 
 
@@ -34,6 +39,10 @@ def provide(
     stake: Annotated[str, typer.Option(help="Tokens to stake; default: the least.")] = "",
     metrics_port: MetricsPort = None,
     curves: CurvesFolder = None,
+    without_noise: Annotated[
+        bool,
+        typer.Option("--without-noise", help="Go on although your data has a privacy budget and nothing hides it."),
+    ] = False,
     yes: Yes = False,
 ) -> None:
     """Join a bounty and train for it on your own data until it ends.
@@ -60,13 +69,22 @@ def provide(
     files = open_files(settings, store)
     manifest = files.manifest(terms)
     folder = settings.home / "updates"
-    work = LocalWork(LocalWorkSetup(number, folder, files, terms, manifest, data, device, telemetry.tell))
+    seal = sealer_of(ledgers, account, number, manifest)
+    work = LocalWork(LocalWorkSetup(number, folder, files, terms, manifest, data, device, telemetry.tell, seal))
+    place = place_on(ledgers.chain, f"bounty {number}", ledgers.market.address, account.address)
+    purse = bounty_purse(open_book(settings.home), data, place, manifest, without_noise)
     journal = Journal(_journal_path(ledgers))
     if not is_member:
         _show_offer(ledgers, number, terms, manifest, work)
+        show_privacy(manifest, terms.rounds, purse)
+        purse.check()
         confirm(f"Join bounty {bounty} with a stake of {tokens(own)} tokens?", yes)
     peer = store.addresses()[0]
-    setup = ProviderSetup(ledgers.market, account, number, terms, work, journal, peer, own, telemetry.tell)
+    place_kept = MaskingPlace(settings.home, confirmations(settings, ledgers))
+    masking = open_masking(ledgers.market, account, number, files, place_kept)
+    setup = ProviderSetup(
+        ledgers.market, account, number, terms, work, journal, peer, own, purse, telemetry.tell, masking
+    )
     telemetry.draw_curves(context, ledgers, account.address)
     say("following", f"Following bounty {bounty} as {account.address}. Ctrl-C stops; the same command goes on.")
     telemetry.run(ProviderDaemon(setup), account.address, ledgers, terms.token)
@@ -91,8 +109,3 @@ def _show_offer(ledgers: Ledgers, bounty: BountyId, terms: Terms, manifest: Mani
             "members": f"{clock.members}; rounds need {terms.min_updates} .. {terms.max_updates} updates",
         },
     )
-    if terms.privacy == PrivacyMode.OPEN:
-        console.print(
-            "[yellow]Privacy: open. Your updates will be readable by everyone on IPFS, for ever, and updates can be "
-            "inverted into the data that made them. Join only with data that is not sensitive.[/yellow]"
-        )

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from ledger.accounts import Key
 from ledger.cid import to_cid
 from ledger.commitments import commitment_hash, salt_message
 from ledger.erc20 import Token
@@ -20,24 +18,28 @@ from ledger.records import BountyId, Terms, Wei
 from node.connections import Account, log_approval, spent
 from node.journal import Journal, MadeUpdate, Scope
 from node.loop import Finish
+from node.masking.seeds import encryption_key
 from node.notices import BountySeen
+from node.privacy.budget import Purse
 from node.provider import decisions
 from node.provider.decisions import Action, ProviderView
 from node.provider.effects import collect
 from node.provider.local_work import LocalWork
+from node.provider.masked_view import MaskedView
+from node.provider.masking import MaskingPart
 from node.provider.view import observe
 
 log = structlog.get_logger()
 
 
-def encryption_key(key: Key) -> bytes:
-    """The X25519 public key that a provider announces; its secret is derived from the account's key."""
-    return X25519PrivateKey.from_private_bytes(key.derive(b"fedbounty/x25519/1")).public_key().public_bytes_raw()
-
-
 @dataclass(frozen=True)
 class ProviderSetup:
-    """What a provider brings to one bounty. tell: hears what is seen and done."""
+    """What a provider brings to one bounty.
+
+    purse:   its data set's privacy budget.
+    tell:    hears what is seen and done.
+    masking: its part in the groups of a masked bounty.
+    """
 
     market: Market
     account: Account
@@ -47,7 +49,9 @@ class ProviderSetup:
     journal: Journal
     multiaddr: str
     stake: Wei
+    purse: Purse
     tell: Observer = ignore
+    masking: MaskingPart | None = None
 
 
 class ProviderDaemon:
@@ -60,15 +64,29 @@ class ProviderDaemon:
         self._scope = Scope(market.chain.chain_id, market.address, setup.bounty, setup.account.address)
         self._history: BountyHistory | None = None
         self._may_join = True
+        self._masked: MaskedView | None = None
+        self._refusal = ""
 
     def observe(self) -> ProviderView:
         setup = self._setup
         view = observe(setup.market, setup.bounty, setup.terms, setup.account.address, setup.journal)
         self._history = view.history
+        if setup.masking is not None:
+            self._masked = setup.masking.observe(view.history, view.clock.round)
         if view.standing.stake:
             self._may_join = False
         setup.tell(_seen(setup.bounty, view))
-        return replace(view, may_join=self._may_join)
+        return replace(view, masked=self._masked, may_join=self._may_join, refusal=self._refused(view.made))
+
+    def _refused(self, made: MadeUpdate | None) -> str:
+        """Why no update of this round may leave; one that was paid for may."""
+        purse = self._setup.purse
+        paid = made is not None and purse.is_charged(made.round, made.root.hex())
+        refusal = "" if paid else purse.refusal()
+        if refusal and refusal != self._refusal:
+            log.error("privacy_budget", bounty=self._setup.bounty, error=refusal)
+        self._refusal = refusal
+        return refusal
 
     def decide(self, view: ProviderView) -> Sequence[Action | Finish]:
         return decisions.decide(view)
@@ -79,8 +97,15 @@ class ProviderDaemon:
             case decisions.Join():
                 self._join(self._setup.stake)
             case decisions.Train():
-                self._setup.journal.record(self._scope, self._setup.work.make_update(action))
+                seat = self._masked.seat if self._masked else None
+                self._setup.journal.record(self._scope, self._setup.work.make_update(action, seat))
+            case decisions.OpenRound():
+                log.info("opened", bounty=bounty, **spent(self._writer.settle(bounty)))
+            case decisions.Release(number, seat):
+                assert self._setup.masking is not None
+                self._setup.masking.release(seat, number)
             case decisions.Commit(made):
+                self._setup.purse.charge(made.round, made.root.hex())  # before anything leaves
                 self._setup.work.keep(made)
                 receipt = self._writer.commit(bounty, made.round, self._commitment(made))
                 log.info("committed", bounty=bounty, round=made.round, root="0x" + made.root.hex(), **spent(receipt))

@@ -6,7 +6,7 @@ Time stands on the chain's clock only: windows are long, and the world travels t
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,21 @@ from ledger.records import Address, BountyId, Merged, Phase, RewardRule, Terms, 
 from ledger.transactions import Patience, Transactor
 from node.aggregator.daemon import AggregatorDaemon, AggregatorSetup
 from node.aggregator.merge_work import MergeWork
+from node.aggregator.unmasking import open_unmasking
 from node.auditor.audit import Auditor
 from node.auditor.report import AuditReport
 from node.bounty_files import BountyFiles
 from node.connections import Account
 from node.journal import Journal
 from node.loop import Finish
+from node.manifest import manifest_from
 from node.posting import Offer, publish_package, read_package, terms_for
+from node.privacy.purses import bounty_purse, open_book, place_of
 from node.provider.daemon import ProviderDaemon, ProviderSetup
 from node.provider.local_work import LocalWork, LocalWorkSetup
+from node.provider.masking import MaskingPlace, open_masking
 from node.scoring import open_scorer
+from node.sealed_updates import Reader, Sealer, exchange_key
 from tests.door import rpc
 
 TOKEN = 10**18
@@ -122,22 +127,32 @@ class World:
             transactor.close()
 
     def files(self, party: Party) -> BountyFiles:
-        return BountyFiles(party.store, party.home / "cache", FETCH_SECONDS)
+        reader = Reader(self.chain.chain_id, self.market.address, exchange_key(party.key))
+        return BountyFiles(party.store, party.home / "cache", FETCH_SECONDS, reader)
 
     def provider(self, party: Party, bounty: BountyId, seed: int = 0, stake: int | None = None) -> ProviderDaemon:
         """A provider's daemon, as the command line puts it together."""
         terms, files = self.market.terms(bounty), self.files(party)
         data = write_data(party.home / "data.csv", seed)
-        setup = LocalWorkSetup(bounty, party.home / "updates", files, terms, files.manifest(terms), str(data), "cpu")
+        manifest = files.manifest(terms)
+        setup = LocalWorkSetup(bounty, party.home / "updates", files, terms, manifest, str(data), "cpu")
+        if manifest.encryption is not None:
+            chain, recipients = self.chain.chain_id, manifest.encryption.recipients
+            setup = replace(setup, seal=Sealer(chain, self.market.address, bounty, party.key, recipients).seal)
         work, journal = LocalWork(setup), Journal(party.home / "journal.sqlite")
         account, peer = self.account(party), party.store.addresses()[0]
         own = Wei(terms.stake if stake is None else stake)
-        return ProviderDaemon(ProviderSetup(self.market, account, bounty, terms, work, journal, peer, own))
+        place = place_of(f"bounty {bounty}", self.market.address, "test", party.address)
+        purse = bounty_purse(open_book(party.home), str(data), place, setup.manifest)
+        made = ProviderSetup(self.market, account, bounty, terms, work, journal, peer, own, purse)
+        masking = open_masking(self.market, account, bounty, files, MaskingPlace(party.home))
+        return ProviderDaemon(replace(made, masking=masking))
 
     def merge_work(self, party: Party, bounty: BountyId) -> MergeWork:
         terms, files = self.market.terms(bounty), self.files(party)
         manifest = files.manifest(terms)
-        return MergeWork(files, terms, manifest, open_scorer(files, manifest))
+        unmasking = open_unmasking(self.market, bounty, terms, manifest, files)
+        return MergeWork(files, terms, manifest, open_scorer(files, manifest), unmasking=unmasking)
 
     def aggregator(self, party: Party, bounty: BountyId, work: MergeWork | None = None) -> AggregatorDaemon:
         work = work or self.merge_work(party, bounty)
@@ -146,9 +161,13 @@ class World:
 
     # --- bounties ---
 
-    def post(self, owner: Party, aggregator: Party, **changes: Any) -> BountyId:
-        """Post the stage's package; `changes` are those of the offer."""
+    def post(
+        self, owner: Party, aggregator: Party, sections: Mapping[str, Any] | None = None, **changes: Any
+    ) -> BountyId:
+        """Post the stage's package; `changes` are those of the offer, `sections` those of the manifest."""
         manifest = read_package(self.stage.package)
+        if sections:
+            manifest = manifest_from({**manifest.model_dump(exclude_none=True), **sections})
         digest = publish_package(owner.store, self.stage.package, manifest)
         terms = terms_for(replace(self.offer(aggregator.address), **changes), manifest, digest)
         account = self.account(owner)
