@@ -32,6 +32,8 @@ SPLITS: dict[str, float | None] = {"IID": None, "Dirichlet 0.5": 0.5, "Dirichlet
 SEEDS = 3
 ROUNDS = 2
 PAID_ROUNDS = 3
+LONG = 8
+"""Rounds of a whole bounty, over which training one data set again is measured."""
 ORDERS = 30
 TRUNCATION = 0.005
 """Of a round's whole gain: what GTG-Shapley takes for nothing."""
@@ -139,7 +141,10 @@ def _pay(task: Task, alpha: float | None, seed: int) -> Found:
     honest = [Player(Kind.HONEST, hand) for hand in hands]
     free = [Player(kind, hands[0]) for kind in (Kind.ZERO, Kind.NOISE, Kind.REPLAY)]
     once, first = _earned(task, holdout, honest, seed)
-    twice, _ = _earned(task, holdout, [*honest, honest[0]], seed)
+    whole, _ = _earned(task, holdout, honest, seed, LONG)
+    twice, thrice = ([*honest, *[honest[0]] * more] for more in (1, 2))
+    again = {rounds: _earned(task, holdout, twice, seed, rounds)[0] for rounds in (PAID_ROUNDS, LONG)}
+    more, _ = _earned(task, holdout, thrice, seed, LONG)
     cheated, _ = _earned(task, holdout, [Player(Kind.FLIPPED, hands[0]), *honest[1:], *free], seed)
     nines, others = (rows[(task.labels[rows] == 9) == wanted] for wanted in (True, False))
     rare = [Player(Kind.HONEST, hand) for hand in (nines, *deal(task.labels, others, 5, alpha, rng))]
@@ -157,16 +162,21 @@ def _pay(task: Task, alpha: float | None, seed: int) -> Found:
         "sent once": _paid(first, holdout, [])[0],
         "sent three times": float(sent[0] + sent[6:].sum()),
         "trained once": once[0],
-        "trained twice": twice[0] + twice[6],
+        "trained twice": again[PAID_ROUNDS][0] + again[PAID_ROUNDS][6],
+        "once in a bounty": whole[0],
+        "twice in a bounty": again[LONG][0] + again[LONG][6],
+        "three times in a bounty": more[0] + more[6] + more[7],
     }
 
 
-def _earned(task: Task, holdout: Holdout, players: Sequence[Player], seed: int) -> tuple[list[float], MadeMerge]:
+def _earned(
+    task: Task, holdout: Holdout, players: Sequence[Player], seed: int, rounds: int = PAID_ROUNDS
+) -> tuple[list[float], MadeMerge]:
     """What each player earns in some rounds, and the first of them."""
     rng = np.random.default_rng(seed)
     merges = [task.start()]
     total = np.zeros(len(players))
-    for _ in range(PAID_ROUNDS):
+    for _ in range(rounds):
         merges.append(play_round(task, holdout, merges[-1], players, rng))
         total += _paid(merges[-1], holdout, merges[-2].updates)
     return total.tolist(), merges[1]
@@ -182,7 +192,9 @@ def _shown_pay(rows: Sequence[Found]) -> dict[str, str]:
         "30 % flipped labels / least paid honest (target, IID: below 1)": ("flipped", "least honest"),
         "only holder of a digit / average (target: 1 or more)": ("holder", "average"),
         "an update sent three times / once (target: 1 or less)": ("sent three times", "sent once"),
-        "a data set trained twice / once (target: 1 or less)": ("trained twice", "trained once"),
+        f"a data set trained twice / once, {PAID_ROUNDS} rounds (target: 1 or less)": ("trained twice", "trained once"),
+        f"the same over {LONG} rounds": ("twice in a bounty", "once in a bounty"),
+        f"three times / once over {LONG} rounds": ("three times in a bounty", "once in a bounty"),
         "zero update / honest (target: 0.05 or less)": ("zero", "honest"),
         "noise / honest (target: 0.05 or less)": ("noise", "honest"),
         "replay / honest (target: 0.05 or less)": ("replay", "honest"),

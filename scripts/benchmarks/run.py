@@ -5,9 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from scripts.benchmarks import attacks, audit, canary, commit, contribution, masking, merge, mirror, privacy, screening
+from scripts.benchmarks import (
+    attacks,
+    audit,
+    canary,
+    commit,
+    contribution,
+    economics,
+    economics_page,
+    masking,
+    merge,
+    mirror,
+    privacy,
+    screening,
+)
 from scripts.benchmarks.measure import Figures, console, machine, show
 
 BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
@@ -18,10 +32,14 @@ BENCHMARKS: dict[str, Callable[[bool], Figures]] = {
     "mirror": mirror.run,
     "screening": screening.run,
     "contribution": contribution.run,
+    "economics": economics.run,
     "attacks": attacks.run,
     "masking": masking.run,
     "privacy": privacy.run,
 }
+
+SHOWN: dict[str, Callable[[Figures], None]] = {"economics": economics_page.show}
+"""Where figures have tables of their own."""
 
 
 def main() -> None:
@@ -41,7 +59,7 @@ def main() -> None:
         figures = attacks.run(options.quick, options.only, options.workers)
     else:
         figures = BENCHMARKS[options.name](options.quick)
-    show(options.name, figures)
+    SHOWN.get(options.name, partial(show, options.name))(figures)
     if options.json:
         document = {**figures, "machine": machine(), "quick": options.quick}
         options.json.write_text(json.dumps(document, indent=2) + "\n")
