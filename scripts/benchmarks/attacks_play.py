@@ -50,9 +50,9 @@ def play(cell: Cell) -> Found:
         damage = Damage(cell.rule, honest_ND, moved_D, cell.attackers, order, bound)
         sent = send(Seen(honest_ND, own_FD, moved_D, cell.attackers, rng, damage))
         every = [*honest_ND, *(sent if sent.ndim == 2 else [sent] * cell.attackers)]
-        np.copyto(moved_D, model.weights_D)
+        before_D = model.weights_D.copy()
         server.merge(every, seed, model.weights_D)
-        moved_D = (moved_D - model.weights_D) / np.float32(world.rate)
+        moved_D = (before_D - model.weights_D) / np.float32(world.rate)
         if step % world.measured == 0 or step == (cell.steps or world.steps):
             curve.append((step, accuracy(model, task)))
             if cell.enough is not None and curve[-1][1] >= cell.enough:

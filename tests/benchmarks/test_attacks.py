@@ -199,6 +199,7 @@ def test_play__of_a_few_rounds__then_it_is_repeatable_and_depends_on_the_attack(
     assert first["curve"] == again["curve"]
     assert first["curve"] != other["curve"]
     assert 0 <= play(named["model replacement"])["followed"] <= 1
+    assert play(replace(named["replay"], steps=50))["curve"][-1][1] > 0.8  # a mean barely notices it
     assert [step for step, _ in play(replace(named["none"], steps=60))["curve"]] == [50, 60]
     assert [step for step, _ in play(replace(named["none"], steps=60, enough=0.1))["curve"]] == [50]
 
