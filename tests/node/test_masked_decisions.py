@@ -1,0 +1,196 @@
+"""What provider and aggregator do in masked rounds, and what a release is bound to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.cid import Digest
+from ledger.history import build_history
+from ledger.records import Event, Money, Phase, RewardRule, Timestamp, Wei
+from node.aggregator import decisions as aggregator
+from node.aggregator.decisions import AggregatorView
+from node.errors import BadManifest
+from node.journal import BrokenJournal, MadeUpdate, Scope
+from node.manifest import describe
+from node.masking.errors import AlreadyDecided
+from node.masking.unmasking import Lists
+from node.posting import BadOffer, Offer, check_offer, terms_for
+from node.provider import decisions as provider
+from node.provider.decisions import ProviderView
+from node.provider.masked_view import MaskedView, drawn_in
+from node.provider.release_journal import ReleaseJournal
+from tests import builders as make
+from tests.masked_group import MaskedGroup, group_with
+from tests.node import samples
+
+pytestmark = pytest.mark.unit
+
+SEAT = MaskedGroup(group_with([0, 1, 2])).seat(1)
+SUMMARY = '{"groups": "' + drawn_in(SEAT)["groups"] + '"}'
+MADE = MadeUpdate(1, Digest(make.word("cid")), make.word("root"), make.word("base"), SUMMARY)
+JOINED: list[Event] = [make.posted(), make.joined(make.ALICE, 0), make.opened(1, 3)]
+SCOPE = Scope(31337, make.OWNER, make.BOUNTY, make.ALICE)
+SECTIONS = {"privacy": {"mode": "masked"}, "masking": {"group": 5, "threshold": 3}}
+
+
+def provider_view(phase: Phase, masked: MaskedView | None, made: MadeUpdate | None = None) -> ProviderView:
+    return ProviderView(
+        now=Timestamp(1005),
+        account=make.ALICE,
+        terms=make.terms(),
+        clock=make.clock(phase, 1),
+        standing=make.standing(),
+        open_commitment=None,
+        history=build_history(JOINED),
+        made=made,
+        vested_total=Wei(0),
+        masked=masked,
+    )
+
+
+def test_decide__when_no_transaction_opened_the_round__then_the_provider_has_it_opened() -> None:
+    assert provider.decide(provider_view(Phase.COMMIT, MaskedView(unopened=True))) == [provider.OpenRound()]
+
+
+def test_decide__when_it_has_no_seat_yet__then_the_provider_waits() -> None:
+    assert provider.decide(provider_view(Phase.COMMIT, MaskedView())) == []
+    assert provider.decide(provider_view(Phase.COMMIT, MaskedView(seat=SEAT))) == [provider.Train(1, None)]
+    assert provider.decide(provider_view(Phase.COMMIT, MaskedView(seat=SEAT), MADE)) == [provider.Commit(MADE)]
+
+
+def test_decide__when_the_update_was_masked_in_other_groups__then_it_is_not_sent() -> None:
+    for summary in ("{}", SUMMARY.replace(drawn_in(SEAT)["groups"][:8], "00000000")):
+        other = replace(MADE, summary=summary)
+        assert provider.decide(provider_view(Phase.COMMIT, MaskedView(seat=SEAT), other)) == []
+
+
+@pytest.mark.parametrize("phase", [Phase.MERGE, Phase.OPEN_MERGE])
+def test_decide__when_the_reveals_are_over__then_shares_are_released_once(phase: Phase) -> None:
+    due = MaskedView(seat=SEAT, release_due=True)
+    assert provider.decide(provider_view(phase, due)) == [provider.Release(1, SEAT)]
+    assert provider.decide(provider_view(phase, MaskedView(seat=SEAT))) == []
+    assert provider.decide(provider_view(phase, None)) == []
+    assert provider.decide(provider_view(Phase.REVEAL, due)) == []
+
+
+def aggregator_view(**changes: Any) -> AggregatorView:
+    base = AggregatorView(
+        now=Timestamp(1001),
+        account=make.AGGREGATOR,
+        terms=make.terms(),
+        clock=replace(make.clock(Phase.MERGE), started_at=Timestamp(1000), ends_at=Timestamp(1010)),
+        money=Money(owed=Wei(300), free=Wei(600)),
+        bond=Wei(50),
+        bond_locked_until=Timestamp(0),
+        history=build_history(JOINED),
+    )
+    return replace(base, **changes)
+
+
+def test_decide__when_shares_may_still_come__then_the_aggregator_gathers_until_half_of_its_time_has_passed() -> None:
+    assert aggregator.decide(aggregator_view(shares_due=True)) == [aggregator.Gather(1)]
+    assert aggregator.decide(aggregator_view(shares_due=True, now=Timestamp(1004))) == [aggregator.Gather(1)]
+    assert aggregator.decide(aggregator_view(shares_due=True, now=Timestamp(1005))) == [aggregator.Merge(1)]
+    assert aggregator.decide(aggregator_view()) == [aggregator.Merge(1)]
+
+
+def test_release_journal__when_the_lists_are_the_same__then_a_restart_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "releases.sqlite"
+    for _ in range(2):
+        ReleaseJournal(path).decide(SCOPE, 1, b"groups", Lists((0, 1), (2,)))
+    ReleaseJournal(path).decide(SCOPE, 2, b"groups", Lists((0, 1, 2), ()))
+    ReleaseJournal(path).decide(replace(SCOPE, provider=make.BOB), 1, b"groups", Lists((0, 2), (1,)))
+
+
+@pytest.mark.parametrize(
+    ("groups", "lists"),
+    [(b"groups", Lists((0, 2), (1,))), (b"groups", Lists((0, 1, 2), ())), (b"x", Lists((0, 1), (2,)))],
+)
+def test_release_journal__when_a_reorganisation_changed_the_lists__then_nothing_more_is_released(
+    tmp_path: Path, groups: bytes, lists: Lists
+) -> None:
+    journal = ReleaseJournal(tmp_path / "releases.sqlite")
+    journal.decide(SCOPE, 1, b"groups", Lists((0, 1), (2,)))
+    with pytest.raises(AlreadyDecided, match="Nothing more is released"):
+        journal.decide(SCOPE, 1, groups, lists)
+
+
+def test_release_journal__when_the_file_is_damaged__then_said(tmp_path: Path) -> None:
+    (tmp_path / "releases.sqlite").write_bytes(b"no database, but long enough to be looked at" * 50)
+    with pytest.raises(BrokenJournal):
+        ReleaseJournal(tmp_path / "releases.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"masking": None}, "section masking goes with privacy.mode"),
+        ({"privacy": {"mode": "open"}}, "section masking goes with privacy.mode"),
+        ({"masking": {"group": 6, "threshold": 3}}, "more than half of group, and less than group"),
+        ({"masking": {"group": 5, "threshold": 5}}, "more than half of group, and less than group"),
+        ({"masking": {"group": 16, "threshold": 9}}, "less than or equal to 15"),
+        ({"screening": {"least_norm": 0.1}}, "nobody sees a single update"),
+        (
+            {
+                "merge": {
+                    "rule": "centered_clip",
+                    "attackers": 1,
+                    "learning_rate": 1.0,
+                    "bucket": 2,
+                    "iterations": 1,
+                    "radius": 1.0,
+                }
+            },
+            "masked updates can be merged by mean, trimmed_mean, median only",
+        ),
+    ],
+)
+def test_manifest__when_a_section_does_not_go_with_masking__then_refused(changes: dict[str, Any], problem: str) -> None:
+    with pytest.raises(BadManifest, match=problem):
+        samples.manifest(**{**SECTIONS, **changes})
+
+
+def offer(**changes: Any) -> Offer:
+    base = Offer(
+        token=make.OWNER,
+        pot=Wei(100),
+        aggregator=make.AGGREGATOR,
+        bond=Wei(7),
+        stake=Wei(10),
+        rounds=2,
+        min_updates=10,
+        max_updates=20,
+        commit_seconds=10,
+        reveal_seconds=10,
+        merge_seconds=10,
+        open_merge_seconds=10,
+        challenge_seconds=10,
+        demand_fee=Wei(1),
+        answer_seconds=10,
+        patience=3,
+        reward_rule=RewardRule.EQUAL,
+        max_weight=1,
+    )
+    return replace(base, **changes)
+
+
+def test_check_offer__when_masked__then_the_rule_counts_groups() -> None:
+    check_offer(offer(), samples.manifest(**SECTIONS))
+    trimmed = {"rule": "trimmed_mean", "attackers": 1, "learning_rate": 1.0, "trim": 1}
+    check_offer(offer(min_updates=15), samples.manifest(**SECTIONS, merge=trimmed))
+    with pytest.raises(BadOffer):
+        check_offer(offer(min_updates=10), samples.manifest(**SECTIONS, merge=trimmed))  # two groups: none is left
+    with pytest.raises(BadOffer, match="quorum of 3 or more"):
+        check_offer(offer(min_updates=2), samples.manifest(**SECTIONS))
+    with pytest.raises(BadOffer, match="contribution of a masked update"):
+        check_offer(offer(reward_rule=RewardRule.CONTRIBUTION), samples.manifest(**SECTIONS))
+
+
+def test_terms_for__when_masked__then_the_chain_says_so_and_people_read_it() -> None:
+    manifest = samples.manifest(**SECTIONS)
+    assert terms_for(offer(), manifest, Digest(make.word("manifest"))).privacy.name == "MASKED"
+    assert "only a group's sum can be seen" in describe(manifest)["privacy"]
