@@ -52,8 +52,8 @@ NOTICED = 0.02
 AWAY = "stays away"
 
 BONDS = (6.0, 30.0, 120.0)
-AUDITORS = (0, 1, 3, 10)
-LOOKS = (0.05, 0.2, 0.5, 0.9)
+AUDITORS = (1, 3, 10)
+LOOKS = (0.05, 0.2, 0.5)
 AUDIT_COSTS = (0.01, 0.1)
 LIES = (0.0, 0.01, 0.1)
 PROOF_GAS = 1_127_000
@@ -245,7 +245,7 @@ def _aggregators() -> Figures:
     }
     bonds: dict[str, Any] = {}
     for label, gain in taken.items():
-        for auditors, look in product(AUDITORS, LOOKS):
+        for auditors, look in [(0, 0.0), *product(AUDITORS, LOOKS)]:
             seen = chance_of_a_look(look, auditors)
             pays = {f"bond {bond:g}": round(lying_pays(gain, bond, seen), 3) for bond in BONDS}
             bonds[f"{label}; {auditors} auditors, each looks at {look:.0%}"] = {

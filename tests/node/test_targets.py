@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.history import build_history
-from ledger.records import Ended, Merged, Timestamp
+from ledger.records import Ended, Event, Merged, Timestamp, Wei
 from node.auditor.rounds import metric_difference
 from node.errors import BadManifest
+from node.explaining.prospect import make_risks
+from node.explorer.bounty_page import bounty_page
+from node.explorer.display import number
+from node.explorer.shelf import Missing
 from node.manifest import Manifest, describe, manifest_from, parse_manifest, render_manifest
 from node.targets import (
     MOST,
@@ -135,20 +139,43 @@ def test_is_as_measured__of_an_error__then_the_tolerance_is_a_part_of_it() -> No
 def test_ending_in_words__when_the_last_merge_reached_the_target__then_it_says_in_which_round(
     metric: int, target: int, words: str
 ) -> None:
-    story = [
-        make.posted(target=target, rounds=10),
-        make.joined(make.ALICE, 0),
-        make.opened(1, 3),
-        make.committed(make.ALICE, 1, 4),
-        make.revealed(make.ALICE, 1, 0, 4),
-        merged(metric),
-    ]
+    story = [make.posted(target=target, rounds=10), *reached()[1:-2], merged(metric)]
     ended = Ended(make.at(6), make.BOUNTY, Timestamp(1005))
     expected = "target reached in round 1 of 10" if words else ""
     assert ending_in_words(build_history([*story, ended])) == expected
     assert ending_in_words(build_history(story)) == ""
     voided = make.voided(1, 7, 1)
     assert ending_in_words(build_history([*story, ended, voided])) == ""
+
+
+def reached() -> list[Event]:
+    """A bounty of ten rounds whose first merge reaches an accuracy of 0.9."""
+    return [
+        make.posted(target=900_000, rounds=10),
+        make.joined(make.ALICE, 0),
+        make.opened(1, 3),
+        make.committed(make.ALICE, 1, 4),
+        make.revealed(make.ALICE, 1, 0, 4),
+        merged(950_000),
+        Ended(make.at(6), make.BOUNTY, Timestamp(1005)),
+    ]
+
+
+def test_bounty_page__when_the_target_was_reached__then_it_says_in_which_round_and_what_it_was() -> None:
+    missing = Missing("QmX", "nobody serves it")
+    page = bounty_page(build_history(reached()), "digits", "accuracy", Timestamp(2000), lambda merged: missing)
+    assert page.ending == "target reached in round 1 of 10"
+    assert ("target", "accuracy at least 0.9") in page.terms
+    early = bounty_page(build_history(reached()[:-1]), "digits", "", Timestamp(2000), lambda merged: missing)
+    assert early.ending == ""
+    assert ("target", number(900_000)) in early.terms
+
+
+@pytest.mark.parametrize(("target", "cases"), [(0, 0), (900_000, 1)])
+def test_make_risks__of_a_bounty_with_a_target__then_it_may_end_early(target: int, cases: int) -> None:
+    risks = make_risks(make.terms(target=target), Wei(100), 3, 3)
+    found = [risk for risk in risks if "target" in risk.case]
+    assert [(risk.stake, risk.pay) for risk in found] == [(0, "all later rounds; what was merged is paid")] * cases
 
 
 def test_in_words__of_a_target__then_people_read_the_metric() -> None:
