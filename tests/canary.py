@@ -216,6 +216,12 @@ class Canary:
     def prefetch(self, reveals: Any) -> None:
         self._honest.prefetch(reveals)
 
+    def gather(self, history: BountyHistory, number: int) -> None:
+        self._honest.gather(history, number)
+
+    def is_complete(self, number: int) -> bool:
+        return self._honest.is_complete(number)
+
     def merge(self, history: BountyHistory, number: int, seed: Hash32 | None = None) -> MadeMerge:
         made = self._honest.merge(history, number, seed)
         told = Told(self._honest, history, number, made.claim, self._rng, self._home)

@@ -6,6 +6,7 @@ Where the merge falls, another party merges the round again.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class RandomWork:
     def __init__(self, party: Party, seed: int, lies: bool = False) -> None:
         self.store, self._rng, self._lies = party.store, np.random.default_rng(seed), lies
 
-    def make_update(self, task: Train) -> MadeUpdate:
+    def make_update(self, task: Train, seat: object = None) -> MadeUpdate:
         update_D = np.zeros(CHUNKS * 128, dtype=np.int16)
         update_D[:COORDINATES] = self._rng.integers(-300, 300, COORDINATES)
         sums = chunk_squares(update_D)
@@ -92,10 +93,10 @@ class Cast:
     games: int = 0
 
 
-def build_packages(folder: Path) -> dict[str, Path]:
+def build_packages(folder: Path, merges: Sequence[dict[str, Any]] = (MEAN, CLIP)) -> dict[str, Path]:
     """A model of several chunks under each rule that is played."""
     made = {}
-    for merge in (MEAN, CLIP):
+    for merge in merges:
         path = folder / str(merge["rule"])
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

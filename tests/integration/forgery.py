@@ -32,7 +32,7 @@ class Forger:
     def __init__(self, party: Party, seed: int, forge: Forge) -> None:
         self.store, self._seed, self._forge = party.store, seed, forge
 
-    def make_update(self, task: Train) -> MadeUpdate:
+    def make_update(self, task: Train, seat: object = None) -> MadeUpdate:
         update_D = np.zeros(128, dtype=np.int16)
         update_D[:COORDINATES] = np.random.default_rng(self._seed).integers(-500, 500, COORDINATES)
         digest, root = self._forge(self, update_D)

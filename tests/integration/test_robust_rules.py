@@ -1,0 +1,87 @@
+"""A rule that looks at whole updates, on real components: merged, audited, and what a challenger can still prove."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ledger.records import MergeRule
+from node.auditor.report import Verdict
+from node.challenger.journal import UNPROVABLE, ChallengeJournal
+from node.journal import Journal, Scope
+from node.package.export import export_package
+from tests.canary import Kind
+from tests.canary_game import Cast, build_packages, gather_cast, play, with_package
+from tests.integration.package import FIELDS, write_data
+from tests.integration.world import COLUMNS, World
+
+pytestmark = pytest.mark.integration
+
+MIXED: dict[str, Any] = {"rule": "nearest_neighbours", "attackers": 1, "learning_rate": 1.0}
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return build_packages(tmp_path_factory.mktemp("mixed"), [MIXED])
+
+
+@pytest.fixture
+def cast(world: World, packages: dict[str, Path]) -> Cast:
+    return gather_cast(world, packages)
+
+
+def with_momentum(folder: Path) -> Path:
+    training = {**FIELDS["training"], "local_momentum": 0.5}
+    fields = {**FIELDS, "merge": MIXED, "training": training, "screening": {"own_momentum": True}}
+    export_package(nn.Linear(len(COLUMNS), 3), torch.zeros(2, len(COLUMNS)), folder, fields)
+    write_data(folder / "holdout.csv", seed=999, rows=60)
+    return folder
+
+
+def test_bounty__with_mixing_and_local_momentum__then_it_learns_and_the_audit_finds_nothing(
+    world: World, tmp_path: Path
+) -> None:
+    owner, merger = world.party("owner"), world.party("merger")
+    bounty = with_package(world, with_momentum(tmp_path / "package")).post(owner, merger, min_updates=3)
+    assert world.terms(bounty).merge_rule == MergeRule.NEAREST_NEIGHBOURS
+    parties = [world.party(f"p{number}") for number in range(3)]
+    daemons = [world.provider(party, bounty, seed=number) for number, party in enumerate(parties)]
+    world.play(bounty, [*daemons, world.aggregator(merger, bounty)])
+    report = world.audit(world.party("auditor"), bounty)
+    assert report.verdict == Verdict.OK, report.all_differences
+    assert [(one.state, one.accepted) for one in report.rounds] == [("merged", 3)] * 2
+    assert report.rounds[-1].metrics["loss"] < report.metrics_start["loss"]
+    for party in parties:
+        journal = Journal(party.home / "journal.sqlite")
+        scope = Scope(world.chain.chain_id, world.market.address, bounty, party.address)
+        made = [journal.made(scope, number) for number in (1, 2)]
+        journal.close()
+        assert len({one.momentum for one in made if one is not None}) == 2
+        kept = [np.fromfile(path, dtype="<f4") for path in (party.home / "updates").glob("momentum-*")]
+        assert len(kept) == 2
+        assert all(np.isfinite(one).all() and one.any() for one in kept)
+
+
+def test_challenger__when_no_contract_knows_the_rule__then_a_wrong_coordinate_is_found_and_not_proven(
+    cast: Cast,
+) -> None:
+    game = play(cast, Kind.UNIT, seed=1, rule="nearest_neighbours")
+    assert (game.sentences, game.voided) == ([], None)
+    journal = ChallengeJournal(cast.challenger.home / "challenges.sqlite", cast.world.market.address)
+    (verdict,) = journal.verdicts().values()
+    journal.close()
+    assert verdict.verdict == UNPROVABLE
+    assert "follows from the updates" in verdict.sentence
+    assert "no proof on chain reaches it" in verdict.sentence
+
+
+def test_challenger__when_no_contract_knows_the_rule__then_wrong_pay_still_falls(cast: Cast) -> None:
+    game = play(cast, Kind.WEI, seed=1, rule="nearest_neighbours")
+    assert game.voided is not None
+    assert "payout of member" in game.sentences[-1]
+    assert game.merged_again
