@@ -27,6 +27,7 @@ REASONS = {
     Reason.STALE: "it repeats an update of round {}",
     Reason.NEGLIGIBLE: "its norm is not above the least that counts",
     Reason.HARMFUL: "without it the merge does better on the hold-out",
+    Reason.UNMASKABLE: "its group's masks could not be taken off, or its sum was out of bounds; a group is paid whole",
 }
 
 

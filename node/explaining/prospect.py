@@ -14,7 +14,7 @@ from incentives.rewards import weight_of
 from incentives.settlement import Settlement
 from incentives.shares import lapsed_share, round_share
 from ledger.history import BountyHistory
-from ledger.records import Address, BountyId, Clock, Phase, RewardRule, Terms, Wei
+from ledger.records import Address, BountyId, Clock, Phase, PrivacyMode, RewardRule, Terms, Wei
 from node.explaining.gas import GasBill
 
 ONE_ETHER = 10**18
@@ -220,6 +220,26 @@ def _ending_early(terms: Terms) -> tuple[Risk, ...]:
     return (Risk(case, Wei(0), "all later rounds; what was merged is paid", "nothing to do; the stake comes back"),)
 
 
+def _losing_a_group(terms: Terms) -> tuple[Risk, ...]:
+    """In masked mode pay is by groups: all of one are paid, or nobody."""
+    if terms.privacy != PrivacyMode.MASKED:
+        return ()
+    return (
+        Risk(
+            "your group can't be unmasked: too many of it are away after the reveals, or send a file that is wrong",
+            Wei(0),
+            "the round's, for everyone in the group",
+            "keep your node running until the merge: it releases the shares that the others need",
+        ),
+        Risk(
+            "the aggregator calls your group unmaskable, though it is not",
+            Wei(0),
+            "the round's, and no contract can see it",
+            "choose an aggregator that you trust with that",
+        ),
+    )
+
+
 def make_risks(terms: Terms, stake: Wei, rounds: int, number: int) -> tuple[Risk, ...]:
     """The cases in which less than everything comes back.
 
@@ -234,6 +254,7 @@ def make_risks(terms: Terms, stake: Wei, rounds: int, number: int) -> tuple[Risk
     none = Wei(0)
     return (
         *_ending_early(terms),
+        *_losing_a_group(terms),
         Risk(
             "you commit and do not reveal",
             terms.forfeit,

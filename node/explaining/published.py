@@ -9,13 +9,14 @@ from ledger.commitments import payout_root, payout_tree
 from ledger.errors import ContentError, FedbountyError
 from ledger.history import BountyHistory
 from ledger.merge_records import GivenReason, Reason, pack_reasons
-from ledger.records import Merged, Revealed, Terms, Wei
+from ledger.records import Merged, PrivacyMode, Revealed, Terms, Wei
 from node.auditor.rejections import rejection_differences, screened
 from node.bounty_files import Artefacts
 from node.explaining.accounting import audit_command, recomputed_root
 from node.explaining.receipt import Judgement, Outcome, Published, Receipt, RoundReceipt, Verdict
 from node.explorer.reports import Report, read_report
 from node.manifest import Manifest, coordinates
+from node.masked_updates import VerifiedMasked
 from node.round_updates import Checked, check_updates
 from node.screening import compared_with
 from node.verification import Rejection, VerifiedUpdate
@@ -103,9 +104,11 @@ def judge(
     """
     if given.code not in Reason.__members__.values():
         return Judgement(Verdict.WRONG, f"there is no reason number {given.code}")
+    terms = history.posted.terms
+    if given.code == Reason.UNMASKABLE:
+        return _judged_unmaskable(terms)
     if files is None:
         return Judgement(Verdict.OPEN, NO_ENDPOINT)
-    terms = history.posted.terms
     try:
         manifest = files.manifest(terms)
         checked = _checked(files, terms, manifest, [mine])[0]
@@ -130,6 +133,13 @@ def _judged_absence(checked: Checked) -> Judgement:
     return Judgement(Verdict.OPEN, "its file can be had now; whether it could in time, nobody can show")
 
 
+def _judged_unmaskable(terms: Terms) -> Judgement:
+    if terms.privacy != PrivacyMode.MASKED:
+        return Judgement(Verdict.WRONG, "the bounty's updates have no masks")
+    found = "pay is by groups in masked mode; whether enough shares of its group were there in time, nobody can show"
+    return Judgement(Verdict.OPEN, found)
+
+
 def _judged_harm(manifest: Manifest, checked: Checked) -> Judgement:
     if isinstance(checked, Rejection):
         return Judgement(Verdict.OPEN, f"the file is {checked.reason.label}: {checked.detail}")
@@ -144,13 +154,18 @@ def _judged(
     if given.is_judged and isinstance(checked, Rejection) and not checked.chunks:
         found = f"the file is {checked.reason.label} ({checked.detail}); what was committed, the chain alone can judge"
         return Judgement(Verdict.OPEN, found)
+    if isinstance(checked, VerifiedMasked) and given.code == Reason.MALFORMED:
+        return Judgement(
+            Verdict.OPEN, f"the file alone is right; `fedbounty audit {merged.bounty}` holds it to its group"
+        )
     with_others = _screened(files, history, merged, manifest, checked, given)
     said = replace(merged.claim, rejected=1 << checked.revealed.index, reasons=pack_reasons([given]))
     holds = not rejection_differences(replace(merged, claim=said), [with_others])
     detail = (
         with_others.detail
         if isinstance(with_others, Rejection)
-        else "its file is right: length, form, root, norm and range"
+        else "its file is right: length, form, root"
+        + ("" if isinstance(checked, VerifiedMasked) else ", norm and range")
     )
     return Judgement(Verdict.HOLDS if holds else Verdict.WRONG, detail)
 

@@ -10,7 +10,7 @@ from incentives.standing import Settlement
 from ledger.history import BountyHistory, RoundHistory, rejections
 from ledger.merge_records import GivenReason
 from ledger.mirror import GasUse
-from ledger.records import Address, Clock, Merged, Phase, Revealed, Terms, Timestamp
+from ledger.records import Address, Clock, Merged, Phase, PrivacyMode, Revealed, Terms, Timestamp
 from node.explorer.charts import LineChart, line_chart
 from node.explorer.display import duration, exact, hexed, number
 from node.explorer.earnings import ProviderPay, provider_pay
@@ -234,6 +234,8 @@ def terms_lines(terms: Terms, metric: str = "") -> tuple[tuple[str, str], ...]:
             text = in_words(value, metric) if value else "none: all rounds are played"
         elif name in ("merge_rule", "reward_rule", "privacy"):
             text = value.name.lower().replace("_", " ")
+            if value is PrivacyMode.MASKED:
+                text += ": sums of groups alone can be seen, and a group is paid or left out as a whole"
         else:
             text = number(value) if isinstance(value, int) else str(value)
         lines.append((label, text))

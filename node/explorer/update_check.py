@@ -12,11 +12,12 @@ from ledger.chain import Block
 from ledger.cid import to_cid
 from ledger.commitments import CHUNK, chunk_squares, update_tree
 from ledger.keccak import keccak
-from ledger.records import Revealed, Terms
+from ledger.records import PrivacyMode, Revealed, Terms
 from ledger.trees import SumTree, Tag, node_sum
 from node.errors import UpdateFault
 from node.explorer.display import hexed, number
 from node.explorer.steps import Outcome, Step, compared, sum_rungs
+from node.masking.files import decode_masked, masked_tree
 from node.updates import decode_update
 
 MOST_CHUNKS = 2**18
@@ -44,12 +45,14 @@ def update_steps(known: Revealed, terms: Terms, chunk: int, live: LiveReveal, fi
     steps = [_live_step(known, live), _fetched_step(known, file)]
     if file.path is None:
         return steps
+    revealed_root = (live.reveal or known).update_root
+    if terms.privacy == PrivacyMode.MASKED:
+        return [*steps, *masked_steps(file.path, revealed_root, terms.chunks, chunk)]
     try:
         update_D = decode_update(file.path.read_bytes(), terms.chunks * CHUNK)
     except UpdateFault as error:
         return [*steps, Step("Read the file", Outcome.MISMATCH, f"It is {error.reason.label}: {error.detail}.")]
     tree = update_tree(update_D)
-    revealed_root = (live.reveal or known).update_root
     return [
         *steps,
         *_chunk_steps(update_D, tree, chunk),
@@ -131,5 +134,38 @@ def _chunk_steps(update_D: NDArray[np.int16], tree: SumTree, chunk: int) -> list
             if rungs
             else "The tree has one leaf, which is the root.",
             rungs=rungs,
+        ),
+    ]
+
+
+def masked_steps(path: Path, revealed_root: bytes, chunks: int, chunk: int) -> list[Step]:
+    """One chunk of a masked update's file, hashed up to the revealed root; its norm nobody can see."""
+    try:
+        file = decode_masked(path.read_bytes(), chunks)
+    except UpdateFault as error:
+        return [Step("Read the file", Outcome.MISMATCH, f"It is {error.reason.label}: {error.detail}.")]
+    tree = masked_tree(file.masked_D, file.leaf)
+    values_K = np.ascontiguousarray(file.masked_D[chunk * CHUNK : (chunk + 1) * CHUNK], dtype="<u4")
+    inner = keccak(bytes((Tag.MASKED,)) + chunk.to_bytes(4, "big") + values_K.tobytes())
+    rungs = sum_rungs(tree.leaf(chunk), chunk, tree.proof(chunk))
+    return [
+        Step(
+            f"Read chunk {chunk}",
+            Outcome.DONE,
+            "Integers modulo 2^32 under masks: they tell nothing until their group's masks are off, and then its sum.",
+            (("integers", " ".join(map(str, values_K.tolist()))),),
+        ),
+        Step(
+            "Climb to the root",
+            Outcome.DONE,
+            f"{len(rungs)} levels. The last leaf, {chunks}, is the key leaf: it commits to the seeds of the masks.",
+            (("leaf node", hexed(tree.leaf(chunk))), ("keccak(tag, index, bytes)", hexed(inner))),
+            rungs=rungs,
+        ),
+        Step(
+            "Compare the root with what was revealed",
+            compared(tree.root == revealed_root),
+            "A masked update has no norm that could be held to the bound; its group's sum has.",
+            (("computed", hexed(tree.root)), ("on chain", hexed(revealed_root))),
         ),
     ]
