@@ -47,12 +47,21 @@ def pack(
     target: Annotated[
         float | None, typer.Option(help="End when the hold-out's accuracy (with --regression: the error) reaches this.")
     ] = None,
+    noise: Annotated[
+        float | None, typer.Option(help="Private training: noise in units of the bound on an example's gradient.")
+    ] = None,
+    sample_rate: Annotated[float, typer.Option(help="With --noise: part of the examples in a step.")] = 0.04,
+    steps: Annotated[int, typer.Option(help="With --noise: steps of training a round, for epochs.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Export a model with torch.export and write a manifest, ready for `fedbounty bounty post`.
 
     The schema that providers' data must fit is read off the test data: its columns, its classes and its range of values
     (widened by half its width on both sides). Edit manifest.toml in the folder to change anything else.
+
+    With --noise, providers train with differential privacy for each example, and --batch-size is the number that each
+    step's sum is divided by: --sample-rate times what a provider has, as you guess it. `fedbounty privacy cost` shows
+    what epsilon that gives.
     """
     merge = merge_section(rule, attackers, min_updates)
     seen = survey(holdout, label, regression)
@@ -62,18 +71,11 @@ def pack(
         "description": description,
         "task": _task(regression),
         "data": _schema(seen, minimum, maximum),
-        "training": {
-            "optimizer": optimizer,
-            "learning_rate": learning_rate,
-            "momentum": 0.9 if optimizer == "sgd" else 0.0,
-            "batch_size": batch_size,
-            "local_epochs": local_epochs,
-            "clip_norm": 5.0,
-        },
+        "training": _training(optimizer, learning_rate, batch_size) | {"local_epochs": local_epochs, "clip_norm": 5.0},
         "update": {"codec": "int16", "bits": bits, "clip": clip, "rounding": "stochastic"},
         "merge": merge,
         "screening": {},
-    }
+    } | ({} if noise is None else _private(noise, sample_rate, steps, _training(optimizer, learning_rate, batch_size)))
     package = export_package(module, torch.zeros(2, *seen.input_shape), folder, fields)
     shutil.copyfile(holdout, folder / f"holdout{holdout.suffix}")
     manifest = read_package(folder) if target is None else with_target(read_package(folder), target)
@@ -96,6 +98,17 @@ def merge_section(rule: RuleName, attackers: int | None, quorum: int) -> dict[st
         attackers = default_attackers(known, quorum)
     section: dict[str, Any] = {"rule": rule, "attackers": attackers, "learning_rate": 1.0}
     return section | {"trim": max(1, attackers)} if known == MergeRule.TRIMMED_MEAN else section
+
+
+def _training(optimizer: str, learning_rate: float, batch_size: int) -> dict[str, Any]:
+    momentum = 0.9 if optimizer == "sgd" else 0.0
+    return {"optimizer": optimizer, "learning_rate": learning_rate, "momentum": momentum, "batch_size": batch_size}
+
+
+def _private(noise: float, sample_rate: float, steps: int, training: dict[str, Any]) -> dict[str, Any]:
+    """The sections of private training: its steps stand for epochs, its bound for that on a batch's gradient."""
+    section = {"noise_multiplier": noise, "sample_rate": sample_rate, "steps": steps, "clip_norm": 1.0, "delta": 1e-5}
+    return {"privacy": {"mode": "dp", **section}, "training": training}
 
 
 def _task(regression: bool) -> dict[str, str]:

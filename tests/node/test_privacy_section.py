@@ -20,9 +20,17 @@ UPDATE = {"mode": "dp", "update_noise": 128, "honest": 4, "delta": 1e-5}
 COARSE = {"update__bits": 10, "update__clip": 0.5}
 
 
+COMPANIONS: dict[str, dict[str, Any]] = {
+    "masked": {"masking": {"group": 6, "threshold": 4}},
+    "encrypted": {"encryption": {"aggregator": "0x" + "09" * 32}},
+}
+"""The sections that a mode needs besides its own."""
+
+
 def private(section: dict[str, Any], **changes: Any) -> Any:
     if "steps" in section:
         changes = {"training__local_epochs": None} | changes
+    changes = COMPANIONS.get(section.get("mode", ""), {}) | changes
     return manifest(**{"privacy": section, **COARSE, **changes})
 
 

@@ -18,6 +18,7 @@ from node.provider.decisions import (
     Commit,
     Forfeit,
     Join,
+    Leave,
     ProviderView,
     Reveal,
     Train,
@@ -164,3 +165,20 @@ def test_decide__when_a_round_lapsed__then_its_share_is_claimed_once() -> None:
 
 def test_decide__when_cancelled__then_the_stake_is_taken_back_without_leaving() -> None:
     assert decide(view(Phase.CANCELLED)) == [WithdrawStake()]
+
+
+@pytest.mark.parametrize("phase", [Phase.JOINING, Phase.COMMIT])
+def test_decide__when_the_budget_allows_no_release__then_it_does_not_join(phase: Phase) -> None:
+    outside = view(phase, standing=make.standing(stake=Wei(0)), may_join=True, refusal="spent")
+    assert [type(one) for one in decide(outside)] == [Finish]
+
+
+@pytest.mark.parametrize("made", [None, MADE])
+def test_decide__when_the_budget_is_spent__then_a_member_leaves_instead_of_training(made: MadeUpdate | None) -> None:
+    assert decide(view(Phase.COMMIT, made=made, refusal="spent")) == [Leave()]
+
+
+def test_decide__when_the_budget_is_spent_after_the_commitment__then_it_is_opened() -> None:
+    committed = {"standing": make.standing(commit_round=1), "open_commitment": make.word("c"), "made": MADE}
+    assert decide(view(Phase.COMMIT, **committed, refusal="spent")) == []
+    assert decide(view(Phase.REVEAL, **committed, refusal="spent")) == [Reveal(MADE)]
