@@ -36,9 +36,11 @@ class Reader:
 def value_reader(item: Mapping[str, Any], build: Build) -> Reader:
     """The reader of an ABI input.
 
-    Raises: NotImplementedError for types that no contract of ours uses, such as arrays.
+    Raises: NotImplementedError for types that no contract of ours uses.
     """
     kind: str = item["type"]
+    if kind.endswith("[]"):
+        return _array_reader(value_reader({**item, "type": kind.removesuffix("[]")}, build))
     if kind == "tuple":
         return _tuple_reader(item, build)
     if kind in ("bytes", "string"):
@@ -110,8 +112,12 @@ def layout_of(items: Sequence[Mapping[str, Any]]) -> Layout | None:
 
 def is_dynamic(item: Mapping[str, Any]) -> bool:
     """Whether a value's head is an offset to the value itself."""
-    kind = item["type"]
-    return kind in ("bytes", "string") or (kind == "tuple" and any(map(is_dynamic, item["components"])))
+    kind: str = item["type"]
+    return (
+        kind in ("bytes", "string")
+        or kind.endswith("[]")
+        or (kind == "tuple" and any(map(is_dynamic, item["components"])))
+    )
 
 
 def _tuple_reader(item: Mapping[str, Any], build: Build) -> Reader:
@@ -127,6 +133,20 @@ def _tuple_reader(item: Mapping[str, Any], build: Build) -> Reader:
     if is_dynamic(item):
         return Reader(lambda data, at, base: read_fields(data, base + _offset(data, at)))
     return Reader(lambda data, at, _: read_fields(data, at), sum(reader.words for reader in readers))
+
+
+def _array_reader(one: Reader) -> Reader:
+    """Values of a type of fixed size, after their number."""
+
+    def read(data: bytes, at: int, base: int) -> tuple[Any, ...]:
+        start = base + _offset(data, at)
+        size = _number(data, start, 64)
+        if size * one.words * WORD > len(data):
+            raise ValueError(f"{size} values in {len(data)} bytes")
+        first = start + WORD
+        return tuple(one.read(data, first + place * one.words * WORD, first) for place in range(size))
+
+    return Reader(read)
 
 
 def _word(data: bytes, at: int) -> bytes:

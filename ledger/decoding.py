@@ -15,6 +15,7 @@ from ledger.errors import ProtocolFault
 from ledger.evaluation_records import EvaluationEvent, EvaluationTerms, Metric
 from ledger.keccak import keccak
 from ledger.records import Event, MergeClaim, MergeRule, Position, PrivacyMode, RewardRule, Terms
+from ledger.score_records import Panel, ScoreEvent
 
 Abi = Sequence[Mapping[str, Any]]
 
@@ -28,9 +29,10 @@ _STRUCTS: dict[str, Any] = {
     "struct Terms": Terms,
     "struct MergeClaim": MergeClaim,
     "struct EvaluationTerms": EvaluationTerms,
+    "struct Panel": Panel,
 }
 
-E = TypeVar("E", Event, EvaluationEvent)
+E = TypeVar("E", Event, EvaluationEvent, ScoreEvent)
 
 
 class UndecodableLog(ProtocolFault):

@@ -31,6 +31,8 @@ COMMANDS = {
     "provide": "node.cli.provide:provide",
     "leave": "node.cli.leave:leave",
     "aggregate": "node.cli.aggregate:aggregate",
+    "appoint": "node.cli.appoint:appoint",
+    "score": "node.cli.score:score",
     "privacy": "node.cli.privacy:app",
     "claim": "node.cli.claim:claim",
     "explain": "node.cli.explain:explain",

@@ -20,7 +20,7 @@ from node.posting import QUORUM, Offer, check_offer, default_fee, publish_packag
 from node.robustness import every_rule, withstood
 from node.settings import Settings
 
-RewardName = Literal["equal", "stake"]
+RewardName = Literal["equal", "stake", "contribution"]
 
 
 def post(

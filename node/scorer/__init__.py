@@ -1,0 +1,1 @@
+"""The evaluator of a panel: measures what updates contributed, and reports it."""
