@@ -106,8 +106,8 @@ def _play_all(done: Path, seeds: Sequence[int]) -> dict[Place, list[Game]]:
     with TemporaryDirectory(prefix="fedbounty-economics-") as name:
         task = digits_task(Path(name) / "digits")
         for number, (seed, split, screening) in enumerate(plan):
-            known = {strategy: games[strategy, "copies", split][-1] for strategy in STRATEGIES} if games else {}
-            known = known if screening == "none" else {}
+            follows = screening == "none"  # from what was screened for copies, where nothing was left out
+            known = {name: games[name, "copies", split][-1] for name in STRATEGIES} if follows else {}
             for strategy, game in _cell_games(done, task, (split, screening, seed), known).items():
                 games.setdefault((strategy, screening, split), []).append(game)
             console.print(f"[dim]{number + 1}/{len(plan)} {split}, screening: {screening}[/dim]   ", end="\r")
