@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from incentives.rewards import Split, split
-from incentives.shares import round_share
+from incentives.shares import NOTHING, round_share
 from ledger.commitments import payout_tree
 from ledger.errors import BadInput
 from ledger.history import BountyHistory, RoundHistory, accepted
 from ledger.keccak import Hash32
-from ledger.records import Address, Joined, Merged, Revealed, Terms, Wei
+from ledger.records import Address, Joined, Merged, Revealed, RewardRule, Terms, Wei
 
 Payouts = list[tuple[Address, Wei]]
 """(provider, cumulative pay) by member index."""
@@ -40,11 +40,14 @@ class Entitlement:
 
 
 def split_round(terms: Terms, number: int, counted: Sequence[Revealed]) -> Split:
-    """What each accepted update of a round earns; nothing accepted, nothing paid.
+    """What each accepted update of a round earns by the payout tree; nothing accepted, nothing paid.
 
     counted: in the order of `Split.parts`; their weights are those that the chain recorded.
     """
-    return split(round_share(terms, number), [reveal.weight for reveal in counted])
+    share = round_share(terms, number)
+    if counted and terms.reward_rule == RewardRule.CONTRIBUTION:
+        return Split((NOTHING,) * len(counted), NOTHING, released=share)
+    return split(share, [reveal.weight for reveal in counted])
 
 
 def pay_round(history: BountyHistory, number: int, rejected: int) -> tuple[Wei, Payouts]:
@@ -68,12 +71,14 @@ def cumulative_payouts(history: BountyHistory, number: int) -> Payouts:
 
 
 def least_leaves(history: BountyHistory, number: int) -> int:
-    """How many leaves the merge of round `number` needs: as many as the one before, and one for all that it pays.
+    """How many leaves the merge of round `number` needs: as many as the one before, and one for all that earn by it.
 
     Raises: ValueError if the round has no merge that stands.
     """
     merged, before = _merge_of(history, number), history.latest_merge(before_round=number)
-    paid = {reveal.provider for reveal in accepted(merged, _round(history, number).reveals)}
+    counted = accepted(merged, _round(history, number).reveals)
+    parts = split_round(history.posted.terms, number, counted).parts
+    paid = {reveal.provider for reveal, part in zip(counted, parts, strict=True) if part}
     seats = [member.index + 1 for member in history.members if member.provider in paid]
     return max([*seats, before.claim.payout_leaves if before else 0], default=0)
 

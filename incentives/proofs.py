@@ -46,10 +46,8 @@ def _interrupt(state: Settlement, number: int) -> None:
 
 
 def _reopen(state: Settlement, number: int, voided: MergeStanding) -> None:
-    if state.status == Status.ENDED:
-        state.last_round = state.terms.rounds
-    elif state.last_round == 0:
-        state.last_round = state.live_round
+    if state.last_round == 0:
+        state.last_round = state.terms.rounds if state.status == Status.ENDED else state.live_round
     state.status = Status.RUNNING
     state.live_round = number
     state.merged_round = voided.previous

@@ -1,6 +1,7 @@
 """How a round's share is divided among its accepted updates.
 
-docs/PROTOCOL.md, section 7. Both rules (`equal`, `stake`) are one division by integer weights, exact to the unit.
+docs/PROTOCOL.md, section 7. `equal` and `stake` are one division by integer weights, exact to the unit. Under
+`contribution` the payout tree divides nothing: the whole share is released to the contract that does.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from incentives.shares import NOTHING
 from ledger.records import RewardRule, Terms, Wei
 
 
@@ -17,14 +19,17 @@ class Split:
 
     parts:   what each weight earns, in the order given.
     residue: what the floors left over; it stays in escrow and is the owner's in the end.
+    released: what another contract divides.
     """
 
     parts: tuple[Wei, ...]
     residue: Wei
+    released: Wei = NOTHING
 
     @property
     def paid(self) -> Wei:
-        return Wei(sum(self.parts))
+        """What the merge claims: all that leaves the owner's purse."""
+        return Wei(sum(self.parts) + self.released)
 
 
 def split(share: Wei, weights: Sequence[int]) -> Split:
@@ -55,6 +60,6 @@ def weight_of(stake: Wei, terms: Terms) -> int:
     stake:    the provider's at that moment; a forfeit may have brought it below `terms.stake`.
     Rounding: whole multiples of the least stake, down, but at least 1 and at most `terms.max_weight`.
     """
-    if terms.reward_rule == RewardRule.EQUAL:
+    if terms.reward_rule != RewardRule.STAKE:
         return 1
     return max(1, min(stake // terms.stake, terms.max_weight))

@@ -77,7 +77,7 @@ class MergeStanding:
     """A merge that stands.
 
     round:    what was committed and revealed.
-    paid:     what it claims to add to the payouts; 0 once that was released to be divided by contribution.
+    paid:     what it claims to add to the payouts.
     previous: the round whose merge it builds on, 0 for the initial state.
     """
 
@@ -98,7 +98,7 @@ class Settlement:
     owed, free:    the two purses; see `ITrainingMarket.money`.
     round:         the round that runs, or ran last.
     live_round:    its number, or after a repeated last merge that of the last round that was opened.
-    last_round:    while a voided round is merged again: the latest round that was opened; else 0.
+    last_round:    the latest that was opened, while a voided round is merged again or the target is reached; else 0.
     merges:        by round, those that stand; merged_round: the latest of them, 0 if there is none.
     last_vests_at: when all that was merged so far has vested.
     due:           the events that must come next, in words; empty where any may.
@@ -108,6 +108,7 @@ class Settlement:
     taken_back:    by round, what was voided with an earlier merge and waits for its lapse.
     interrupted:   rounds that ended with a void: what was committed in them need not be opened.
     disqualified:  (round, update root) of updates that were proven faulty.
+    released:      rounds whose share went to the contract that divides it by contribution.
     revealed:      (round, update root) -> provider, of all rounds.
     deposits, payouts, refunds, rewards, returned: all that ever came in and went out.
     """
@@ -131,6 +132,7 @@ class Settlement:
     taken_back: dict[int, MergeStanding] = field(default_factory=dict)
     interrupted: set[int] = field(default_factory=set)
     disqualified: set[tuple[int, Hash32]] = field(default_factory=set)
+    released: set[int] = field(default_factory=set)
     revealed: dict[tuple[int, Hash32], Address] = field(default_factory=dict)
     deposits: int = 0
     payouts: int = 0

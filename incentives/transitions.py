@@ -7,7 +7,6 @@ as it is, so that one fault does not hide or cause others.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from incentives import deposits, proofs
@@ -67,6 +66,12 @@ def _label(event: Event) -> str:
         case Left(provider=provider):
             return f"Left {provider}"
     return type(event).__name__
+
+
+def _reach_target(state: Settlement) -> None:
+    """No round follows. Should that be voided, the bounty goes on after the latest round that was opened."""
+    state.live_round = state.last_round = state.last_round or state.live_round
+    state.due = ("Ended",)
 
 
 def _go_on(state: Settlement) -> None:
@@ -141,7 +146,10 @@ def _merged(state: Settlement, event: Merged) -> None:
     state.merges[event.round] = MergeStanding(state.round, event.aggregator, claim.paid, event.previous)
     state.merged_round, state.last_vests_at = event.round, event.vests_at
     state.allocate(claim.paid)
-    _go_on(state)
+    if state.terms.target and claim.metric >= state.terms.target:
+        _reach_target(state)
+    else:
+        _go_on(state)
 
 
 def _share(state: Settlement, number: int) -> Wei:
@@ -163,7 +171,7 @@ def _lapsed(state: Settlement, event: Lapsed) -> None:
         state.require(event, "a round with the quorum lapses with the aggregator's bond", bond is not None)
     _divide(state, event, state.round, bond or NOTHING)
     if silent or bond is not None:
-        state.due = ("Ended",)
+        state.due, state.last_round = ("Ended",), 0
     else:
         _go_on(state)
 
@@ -224,10 +232,9 @@ def _share_released(state: Settlement, event: ShareReleased) -> None:
     by_contribution = state.terms.reward_rule == RewardRule.CONTRIBUTION
     state.require(event, "shares are released where pay is by contribution", by_contribution)
     state.require(event, f"round {event.round} has a merge", merge is not None)
-    waiting = merge.paid if merge else NOTHING
-    state.expect(event, "released share", event.amount, min(waiting, max(state.owed, 0)))
-    if merge is not None:
-        state.merges[event.round] = replace(merge, paid=NOTHING)
+    state.require(event, "a share is released once", event.round not in state.released)
+    state.expect(event, "released share", event.amount, min(merge.paid if merge else 0, max(state.owed, 0)))
+    state.released.add(event.round)
     state.owed -= event.amount
     state.payouts += event.amount
 

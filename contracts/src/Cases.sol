@@ -234,6 +234,18 @@ abstract contract Cases is ICases {
             && !OpeningLib.hasStray(payout.siblings, payout.seat, leaves);
     }
 
+    /// @dev Whether the account revealed one of these updates and has no leaf.
+    function _isLeafless(Disputed calldata disputed, RevealWord[] memory shown, address account)
+        internal
+        view
+        returns (bool)
+    {
+        for (uint256 k = 0; k < shown.length; ++k) {
+            if (shown[k].provider() == account) return !_hasLeaf(disputed, account);
+        }
+        return false;
+    }
+
     function _hasLeaf(Disputed calldata disputed, address account) internal view returns (bool) {
         (bool joined, uint16 seat) = market.seatOf(disputed.bounty, account);
         return joined && seat < disputed.record.payoutLeaves;

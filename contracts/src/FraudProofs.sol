@@ -192,9 +192,7 @@ contract FraudProofs is Cases, IFraudProofs {
         uint256 follows = _allEarned(present, shown);
         // no leaf is ever taken away: its member would start at 0 again
         bool isComplete = present.merged.previous == 0 || disputed.previous.payoutLeaves <= disputed.record.payoutLeaves;
-        for (uint256 k = 0; k < shown.length && !_paysByContribution(present); ++k) {
-            if (shown[k].provider() == leafless && !_hasLeaf(disputed, leafless)) isComplete = false;
-        }
+        if (!_paysByContribution(present) && _isLeafless(disputed, shown, leafless)) isComplete = false;
         require(follows != present.merged.paid || !isComplete, NoFault());
 
         emit PaidProven(disputed.bounty, disputed.round, present.merged.paid, uint96(follows));

@@ -398,9 +398,10 @@ contract TrainingMarket is MarketViews {
         Merge storage merged = bounty.merges[round];
         require(bounty.terms.rewardRule == RewardRule.Contribution, ErrorsLib.NotByContribution());
         require(merged.payoutRoot != 0 && block.timestamp >= merged.vestsAt, ErrorsLib.NotVested(merged.vestsAt));
+        require(!bounty.released[round], ErrorsLib.AlreadyReleased());
         amount = merged.paid < bounty.owed ? merged.paid : bounty.owed;
 
-        merged.paid = 0;
+        bounty.released[round] = true;
         bounty.owed -= amount;
 
         emit EventsLib.ShareReleased(id, round, amount);

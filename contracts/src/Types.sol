@@ -29,7 +29,7 @@ enum PrivacyMode {
     Open, // anyone can read every update
     Dp, // the same; each is made with noise of its provider's
     Masked, // only sums of groups can be read
-    Encrypted // not taken by this market
+    Encrypted // files are sealed for named recipients; what is committed is as in `Open`
 }
 
 /// @notice Where a bounty stands. Derived from block time; see `ITrainingMarket.clock`.
@@ -93,7 +93,7 @@ struct Live {
     uint16 commits;
     uint16 reveals;
     uint64 squaredNormBound; // of the terms, again: a reveal then reads no terms
-    uint16 lastRound; // while a voided round is merged again, or the target is reached: the latest round that was opened; else 0
+    uint16 lastRound; // the latest that was opened, while a voided round is merged again or the target is reached; else 0
 }
 
 /// @notice What only a transaction can change; time moves a bounty within `Running` and to `Ended`.
@@ -158,7 +158,7 @@ struct Merge {
     uint16 previous; // the round whose merge it builds on, 0 for the initial state
     // slot 2
     address aggregator; // whose bond answers for it
-    uint96 paid; // what it added to the payouts; under `Contribution` 0 once that was released
+    uint96 paid; // what it added to the payouts
 }
 
 /// @notice A provider's standing in one bounty. One slot.

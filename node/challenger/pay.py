@@ -8,6 +8,7 @@ from __future__ import annotations
 import orjson
 
 from incentives.payouts import split_round
+from incentives.rewards import Split
 from ledger.commitments import payout_root, payout_tree
 from ledger.history import BountyHistory, accepted
 from ledger.merge_records import RECORD_HASH_BYTES
@@ -22,12 +23,17 @@ def earned_in(history: BountyHistory, merged: Merged) -> dict[int, int]:
     """What each member earns in one round, by seat; those that earn nothing are left out."""
     seats = {member.provider: member.index for member in history.members}
     counted = accepted(merged, history.rounds[merged.round].reveals)
-    parts = split_round(history.posted.terms, merged.round, counted).parts
+    parts = split_of(history, merged).parts
     earned: dict[int, int] = {}
     for reveal, amount in zip(counted, parts, strict=True):
         seat = seats[reveal.provider]
         earned[seat] = earned.get(seat, 0) + amount
     return earned
+
+
+def split_of(history: BountyHistory, merged: Merged) -> Split:
+    counted = accepted(merged, history.rounds[merged.round].reveals)
+    return split_round(history.posted.terms, merged.round, counted)
 
 
 def follows_from(history: BountyHistory, merged: Merged, before: Payouts) -> Payouts:
@@ -57,7 +63,8 @@ def pay_of(history: BountyHistory, merged: Merged, report: bytes | None) -> Pay:
         posted = None
     earned, leaves = earned_in(history, merged), merged.claim.payout_leaves
     leafless = next((one.provider for one in history.members[leaves:] if earned.get(one.index)), None)
-    return Pay(follows_from(history, merged, before), before, earned, posted, leafless)
+    released = split_of(history, merged).released
+    return Pay(follows_from(history, merged, before), before, earned, posted, leafless, released)
 
 
 def is_under(payouts: Payouts, merged: Merged) -> bool:

@@ -30,7 +30,9 @@ class JudgedMarket(Market):
                 self.interrupted.add(self.round)
             if self.phase == "running" and self.shown:
                 self._lapse(self.round, self.shown, 0)
-        self.reopened = self.terms.rounds if self.phase == "ended" else self.reopened or self.round
+        if self.phase == "ended":
+            self.reopened = self.goes_on_after or self.terms.rounds
+        self.reopened, self.goes_on_after = self.reopened or self.round, 0
         self.phase, self.round, self.opened_at, self.shown = "running", number, self.now, voided.shown
         self.committers = [one.provider for one in voided.shown]
         self.commit_end = self.reveal_end = self.now

@@ -30,7 +30,9 @@ from ledger.records import (
     Posted,
     Refunded,
     Revealed,
+    RewardRule,
     RoundOpened,
+    ShareReleased,
     StakeForfeited,
     StakeWithdrawn,
     Terms,
@@ -52,13 +54,17 @@ class Member:
 
 @dataclass
 class Made:
-    """A merge that stands, with what was revealed for it and what it pays to whom."""
+    """A merge that stands, with what was revealed for it and what it pays to whom.
+
+    undivided: what it pays by contribution, until that is released.
+    """
 
     shown: list[Revealed]
     aggregator: Address
     pays: dict[Address, int]
     vests_at: int
     previous: int
+    undivided: int = 0
 
 
 @dataclass
@@ -67,6 +73,7 @@ class Market:
 
     earned:   each provider's cumulative pay by the merges that stand.
     reopened: while a voided round is merged again: the latest round that was opened; else 0.
+    goes_on_after: where the target is reached: the round after which the bounty would go on; else 0.
     stuck:    shares of updates that were disqualified: nobody can take them.
     """
 
@@ -87,6 +94,7 @@ class Market:
     unclaimed: dict[tuple[int, Hash32], tuple[Address, int]] = field(default_factory=dict)
     merges: dict[int, Made] = field(default_factory=dict)
     reopened: int = 0
+    goes_on_after: int = 0
     held_until: int = 0
     interrupted: set[int] = field(default_factory=set)
     providers: dict[tuple[int, Hash32], Address] = field(default_factory=dict)
@@ -106,6 +114,10 @@ class Market:
     @property
     def active(self) -> list[Address]:
         return [who for who, one in self.people.items() if one.stake > 0 and one.leaving_since is None]
+
+    @property
+    def by_contribution(self) -> bool:
+        return self.terms.reward_rule == RewardRule.CONTRIBUTION
 
     def share(self, number: int) -> int:
         pot, rounds = self.terms.pot, self.terms.rounds
@@ -294,23 +306,29 @@ class Market:
         self.balance -= amount
         self.emit(BondWithdrawn, who, Wei(amount))
 
-    def merge(self, who: Address, rejected: int) -> None:
+    def merge(self, who: Address, rejected: int, metric: int = 0) -> None:
         counted = [one for one in self.shown if not rejected >> one.index & 1]
         total = sum(one.weight for one in counted)
+        undivided = self.share(self.round) if counted and self.by_contribution else 0
         pays: dict[Address, int] = {}
-        for one in counted:
+        for one in counted if not self.by_contribution else ():
             pays[one.provider] = pays.get(one.provider, 0) + self.share(self.round) * one.weight // total
         for provider, pay in pays.items():
             self.earned[provider] = self.earned.get(provider, 0) + pay
         self.vests_at = max(self.vests_at, self.now + self.terms.challenge_seconds)
         previous = max((number for number in self.merges), default=0)
-        paid = Wei(sum(pays.values()))
-        given = make.reasons(*[4] * rejected.bit_count())
-        claim = make.claim(self.round, paid=paid, rejected=rejected, reasons=given, payout_leaves=len(self.people))
+        paid = Wei(sum(pays.values()) + undivided)
+        reasons = make.reasons(*[4] * rejected.bit_count())
+        given = {"rejected": rejected, "reasons": reasons, "payout_leaves": len(self.people), "metric": metric}
+        claim = make.claim(self.round, paid=paid, **given)
         moments = (Timestamp(self.now), Timestamp(self.vests_at))
         self.emit(Merged, self.round, who, claim, len(self.shown), previous, *moments, make.word("record")[:28])
-        self.merges[self.round] = Made(self.shown, who, pays, self.vests_at, previous)
-        self._next(self.now)
+        self.merges[self.round] = Made(self.shown, who, pays, self.vests_at, previous, undivided)
+        if self.terms.target and metric >= self.terms.target:
+            self.round = self.goes_on_after = self.reopened or self.round
+            self._end(self.now)
+        else:
+            self._next(self.now)
 
     # --- money out ---
 
@@ -324,6 +342,16 @@ class Market:
         who, amount = self.unclaimed.pop((number, root))
         self.balance -= amount
         self.emit(LapsedClaimed, number, who, root, Wei(amount))
+
+    @property
+    def undivided(self) -> list[int]:
+        """Rounds whose share can be released."""
+        return [number for number, made in sorted(self.merges.items()) if made.undivided and self.now >= made.vests_at]
+
+    def release(self, number: int) -> None:
+        amount, self.merges[number].undivided = self.merges[number].undivided, 0
+        self.balance -= amount
+        self.emit(ShareReleased, number, Wei(amount))
 
     def cancel(self) -> None:
         self.phase = "cancelled"
@@ -340,4 +368,5 @@ class Market:
         """All that is here and is nobody's stake, bond, pay or share of a lapsed round."""
         locked = sum(one.stake for one in self.people.values()) + sum(self.bonds.values())
         pay = sum(amount - self.people[who].taken for who, amount in self.earned.items())
+        pay += sum(made.undivided for made in self.merges.values())
         return self.balance - locked - pay - self.stuck - sum(amount for _, amount in self.unclaimed.values())

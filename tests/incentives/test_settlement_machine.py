@@ -28,11 +28,14 @@ class BountyMachine(RuleBasedStateMachine):
         rounds=st.integers(1, 4),
         quorum=st.integers(1, 3),
         forfeit=st.sampled_from([0, 30, 60, 100]),
-        weighed=st.booleans(),
+        rewards=st.sampled_from(RewardRule),
+        goal=st.sampled_from([0, 0, 7]),
         stakes=st.lists(st.integers(100, 450), max_size=len(PEOPLE)),
     )
-    def post(self, pot: int, rounds: int, quorum: int, forfeit: int, weighed: bool, stakes: list[int]) -> None:
-        reward = {"reward_rule": RewardRule.STAKE, "max_weight": 3} if weighed else {}
+    def post(
+        self, pot: int, rounds: int, quorum: int, forfeit: int, rewards: RewardRule, goal: int, stakes: list[int]
+    ) -> None:
+        reward = {"reward_rule": rewards, "max_weight": 3 if rewards == RewardRule.STAKE else 1, "target": goal}
         terms = make.terms(pot=Wei(pot), rounds=rounds, min_updates=quorum, forfeit=Wei(forfeit), **reward)
         self.market = JudgedMarket(terms)
         for who, stake in zip(PEOPLE, stakes, strict=False):
@@ -109,10 +112,10 @@ class BountyMachine(RuleBasedStateMachine):
             self.market.withdraw_bond(who)
 
     @precondition(lambda self: self.market.merging)
-    @rule(who=MERGERS, mask=st.integers(0, 15))
-    def merge(self, who: Address, mask: int) -> None:
+    @rule(who=MERGERS, mask=st.integers(0, 15), metric=st.sampled_from([0, 0, 6, 7, 8]))
+    def merge(self, who: Address, mask: int, metric: int) -> None:
         if who in self.market.bonds:
-            self.market.merge(who, mask & (1 << len(self.market.shown)) - 1)
+            self.market.merge(who, mask & (1 << len(self.market.shown)) - 1, metric)
 
     @precondition(lambda self: self.market.unvested)
     @rule(data=st.data(), doubts=st.integers(0, 2))
@@ -142,6 +145,11 @@ class BountyMachine(RuleBasedStateMachine):
             else False
         ):
             market.claim(who)
+
+    @precondition(lambda self: self.market.undivided)
+    @rule(data=st.data())
+    def release(self, data: st.DataObject) -> None:
+        self.market.release(data.draw(st.sampled_from(self.market.undivided)))
 
     @precondition(lambda self: self.market.unclaimed)
     @rule(data=st.data())
@@ -190,6 +198,8 @@ class BountyMachine(RuleBasedStateMachine):
                 market.claim(who)
         for number, root in list(market.unclaimed):
             market.claim_lapsed(number, root)
+        for number in market.undivided:
+            market.release(number)
         for who in list(market.people):
             if market.stake_free(who):
                 market.withdraw_stake(who)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from random import Random
@@ -39,6 +39,7 @@ LIKELY = {
     "deposit_bond": 3,
     "claim": 2,
     "claim_lapsed": 2,
+    "release": 2,
     "void": 0.04,
     "disqualify": 0.02,
     "extend": 0.05,
@@ -50,8 +51,21 @@ QUICK, SLOW = [1, 1, 1, 1, 1, 2, 12], [1, 1, 1, 8, 16]
 
 SALT = bytes(32)
 SQUARED_NORM = 7
-NUMBERS = {"round", "index", "stake", "amount", "share", "weight", "paid", "reveals", "previous", "interrupted"}
+NUMBERS = {
+    "round",
+    "index",
+    "stake",
+    "amount",
+    "share",
+    "weight",
+    "paid",
+    "reveals",
+    "previous",
+    "interrupted",
+    "metric",
+}
 MARKS = {"rejected", "reasons", "bond", "reward"}
+TARGET = 7
 PEOPLE = {"provider", "account", "aggregator", "owner", "prover"}
 TIMES = {"opened_at", "ended_at", "unlocks_at", "vests_at", "merged_at", "until"}
 
@@ -59,7 +73,7 @@ TIMES = {"opened_at", "ended_at", "unlocks_at", "vests_at", "merged_at", "until"
 class Stage:
     """One bounty twice: on chain and in miniature. Every action is done in both, at the same second."""
 
-    def __init__(self, chain: Chain, keys: list[Key], state: Path, seed: int) -> None:
+    def __init__(self, chain: Chain, keys: list[Key], state: Path, seed: int, changes: Mapping[str, Any]) -> None:
         self.chain, self.random = chain, Random(seed)  # noqa: S311 - not for secrets
         transactors = {key.address: Transactor(chain, key, state) for key in keys}
         self.transactors = list(transactors.values())
@@ -74,14 +88,14 @@ class Stage:
         self.writers = {account: MarketWriter(self.market, each) for account, each in transactors.items()}
         self.terms = make.terms(
             token=deployed.token, aggregator=aggregator, rounds=4, min_updates=2, pot=Wei(1003), forfeit=Wei(60),
-            reward_rule=RewardRule.STAKE, max_weight=3, commit_seconds=30, reveal_seconds=30, merge_seconds=30,
-            open_merge_seconds=30, challenge_seconds=40,
+            commit_seconds=30, reveal_seconds=30, merge_seconds=30, open_merge_seconds=30, challenge_seconds=40,
+            **changes,
         )  # fmt: skip
         self.bounty: BountyId = self.writers[self.owner].post(self.terms)
         self.mini = JudgedMarket(self.terms, now=chain.block().timestamp, owner=self.owner)
-        judge, _ = self.market.judges()
-        self._devnet("anvil_impersonateAccount", judge)
-        self._devnet("anvil_setBalance", judge, hex(10**19))
+        for contract in (self.market.judges()[0], self.market.scores()):
+            self._devnet("anvil_impersonateAccount", contract)
+            self._devnet("anvil_setBalance", contract, hex(10**19))
 
     def close(self) -> None:
         for transactor in self.transactors:
@@ -137,6 +151,8 @@ class Stage:
             found |= {(name, who) for name, yes in allowed.items() if yes}
         if mini.phase == "ended" and mini.now >= mini.vests_at and mini.refundable > 0:
             found.add(("refund", self.owner))
+        if mini.undivided:
+            found.add(("release", self.owner))
         return found
 
     def act(self, name: str, who: Address) -> None:
@@ -161,8 +177,9 @@ class Stage:
                 self.mini.reveal(who)
             case "merge":
                 rejected = self.random.getrandbits(len(self.mini.shown)) & self.random.getrandbits(4)
-                writer.merge(bounty, number, self._merge_claim(number, rejected))
-                self.mini.merge(who, rejected)
+                metric = self.random.choice([0, TARGET - 1, TARGET])
+                writer.merge(bounty, number, self._merge_claim(number, rejected, metric))
+                self.mini.merge(who, rejected, metric)
             case "claim":
                 self.settle()  # a claim does not write down what time has decided; the miniature always does
                 history = build_history(self.market.events(bounty))
@@ -179,6 +196,10 @@ class Stage:
                 self.mini.claim_lapsed(*key)
             case "void" | "disqualify" | "extend":
                 self._prove(name, who)
+            case "release":
+                released = self.random.choice(self.mini.undivided)
+                self._call_as(self.market.scores(), "release", released)
+                self.mini.release(released)
             case "refund":
                 writer.refund(bounty)
                 self.mini.refund()
@@ -186,19 +207,22 @@ class Stage:
                 getattr(writer, name)(bounty)
                 getattr(self.mini, name)(who)
 
-    def _merge_claim(self, number: int, rejected: int) -> MergeClaim:
+    def _merge_claim(self, number: int, rejected: int, metric: int) -> MergeClaim:
         paid, payouts = pay_round(build_history(self.market.events(self.bounty)), number, rejected)
         reasons = make.reasons(*[4] * rejected.bit_count())
         root = payout_root(payout_tree(payouts))
         return make.claim(
-            number, payout_root=root, paid=paid, payout_leaves=len(payouts), rejected=rejected, reasons=reasons
-        )
+            number, payout_root=root, paid=paid, payout_leaves=len(payouts), rejected=rejected, reasons=reasons,
+            metric=metric,
+        )  # fmt: skip
 
     def _judge(self, name: str, *arguments: object) -> None:
         """A call that only a judge may make, from the address of one."""
-        judge, _ = self.market.judges()
+        self._call_as(self.market.judges()[0], name, *arguments)
+
+    def _call_as(self, contract: Address, name: str, *arguments: object) -> None:
         data = self.market.contract.encode_abi(name, [self.bounty, *arguments])
-        call = {"from": judge, "to": self.market.address, "data": data, "gas": hex(3_000_000)}
+        call = {"from": contract, "to": self.market.address, "data": data, "gas": hex(3_000_000)}
         transaction = self._ask("eth_sendTransaction", call)
         receipt = self.chain.web3.eth.wait_for_transaction_receipt(transaction, timeout=10, poll_latency=0.01)
         assert receipt["status"] == 1, f"{name} was refused"
@@ -265,11 +289,23 @@ def keys(chain: Chain) -> list[Key]:
     return made
 
 
-@pytest.mark.parametrize(("seed", "pauses"), [(1, QUICK), (2, QUICK), (3, SLOW), (4, SLOW)])
+BY_STAKE = {"reward_rule": RewardRule.STAKE, "max_weight": 3}
+BY_CONTRIBUTION = {"reward_rule": RewardRule.CONTRIBUTION}
+
+
+@pytest.mark.parametrize(
+    ("seed", "pauses", "changes"),
+    [
+        (1, QUICK, BY_STAKE),
+        (2, QUICK, BY_CONTRIBUTION),
+        (3, SLOW, {**BY_CONTRIBUTION, "target": TARGET}),
+        (4, SLOW, {**BY_STAKE, "target": TARGET}),
+    ],
+)
 def test_settle__when_a_contract_lives_through_a_random_history__then_all_three_agree(
-    chain: Chain, keys: list[Key], state: Path, seed: int, pauses: list[int]
+    chain: Chain, keys: list[Key], state: Path, seed: int, pauses: list[int], changes: Mapping[str, Any]
 ) -> None:
-    stage = Stage(chain, keys, state, seed)
+    stage = Stage(chain, keys, state, seed, changes)
     for number in range(STEPS):
         stage.step(stage.random.choice(pauses))
         if number % 8 == 0:

@@ -89,8 +89,7 @@ interface ITrainingMarket {
     /// @notice Pay the caller for an update that it revealed in a round that ended without a merge.
     function claimLapsed(BountyId bounty, uint16 round, bytes32 updateRoot) external;
 
-    /// @notice Hand the vested `paid` of a round that is paid by contribution over to `scores`, once; later calls give 0.
-    /// Only for `scores`.
+    /// @notice Hand the vested `paid` of a round that is paid by contribution over to `scores`, once. Only for `scores`.
     /// @return amount what was transferred: `paid`, or what is owed where a wrong payout tree took of it
     function release(BountyId bounty, uint16 round) external returns (uint96 amount);
 

@@ -37,6 +37,7 @@ struct Bounty {
     mapping(uint16 round => Merge) merges;
     mapping(uint16 round => uint96) lapsed;
     mapping(uint16 round => bool) interrupted; // ended by a proof before its commitments could be opened
+    mapping(uint16 round => bool) released; // its `paid` is divided by contribution now
 }
 
 /// @title BountyLib

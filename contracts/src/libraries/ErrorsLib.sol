@@ -79,4 +79,5 @@ library ErrorsLib {
     error NotScores();
     /// @notice The bounty's reward rule pays by payout trees.
     error NotByContribution();
+    error AlreadyReleased();
 }

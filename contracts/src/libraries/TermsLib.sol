@@ -74,7 +74,7 @@ library TermsLib {
 
     /// @dev Under masks a rule can only see sums of groups, and nobody what a single update is worth.
     function _isKept(Terms calldata terms) private pure returns (bool) {
-        if (terms.privacy != PrivacyMode.Masked) return terms.privacy != PrivacyMode.Encrypted;
+        if (terms.privacy != PrivacyMode.Masked) return true;
         return terms.mergeRule <= MergeRule.Median && terms.rewardRule != RewardRule.Contribution;
     }
 }
