@@ -262,7 +262,8 @@ def describe(manifest: Manifest) -> dict[str, str]:
         "labels": _described_labels(manifest),
         "examples": f"at least {manifest.data.min_examples}",
         "training": f"{training.optimizer}, learning rate {training.learning_rate:g}, "
-        f"batches of {training.batch_size}, {length}",
+        f"batches of {training.batch_size}, {length}"
+        + (f", local momentum {training.local_momentum:g}" if training.local_momentum else ""),
         "update": f"{manifest.update.codec}, grid 2^-{manifest.update.bits}, L2 norm at most {manifest.update.clip:g}, "
         f"{chunks(manifest) * CHUNK * 2 / 1e6:.2f} MB",
         "merge": _described_merge(manifest),
@@ -307,7 +308,8 @@ def _described_screening(manifest: Manifest) -> str:
     if screening is None:
         return "none: copies and empty updates are paid too"
     harm = "" if screening.harm is None else f", harm on the hold-out over {screening.harm:g}"
-    return f"copies from a cosine of {screening.copy_cosine:g}, norms up to {screening.least_norm:g}{harm}"
+    own = ", but for one's own update before" if screening.own_momentum else ""
+    return f"copies from a cosine of {screening.copy_cosine:g}{own}, norms up to {screening.least_norm:g}{harm}"
 
 
 def _described_labels(manifest: Manifest) -> str:

@@ -227,6 +227,8 @@ def test_merge_parameters__then_they_follow_from_the_section(
 def test_render_manifest__with_momentum_that_screening_allows__then_it_reads_the_same() -> None:
     made = manifest(training__local_momentum=0.9, screening={"own_momentum": True})
     assert b"own_momentum = true" in render_manifest(made)
+    assert "local momentum 0.9" in describe(made)["training"]
+    assert "but for one's own update before" in describe(made)["screening"]
     assert parse_manifest(render_manifest(made)) == made
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ledger.merge_parameters import MergeParameters
 from ledger.records import MergeRule
+from node.explorer.bounty_page import terms_lines
 from node.merging import ONE, merge_round
 from node.robustness import (
     QuorumTooSmall,
@@ -16,9 +17,11 @@ from node.robustness import (
     every_rule,
     least_accepted,
     most_attackers,
+    promise,
     refusals,
     withstood,
 )
+from tests import builders as make
 
 pytestmark = pytest.mark.unit
 
@@ -113,6 +116,14 @@ def test_withstood__then_it_names_rule_quorum_and_trust() -> None:
     assert "(re-executable, not provable on chain)" in withstood(parameters_for(MergeRule.MULTI_KRUM, 1), 5)
     assert "one provider can steer the model" in withstood(parameters_for(MergeRule.MEAN, 0), 5)
     assert withstood(parameters_for(MergeRule.MEDIAN, 3), 6).endswith("can't withstand 3 of 6")
+
+
+def test_promise__of_a_posted_bounty__then_pages_and_receipts_say_it() -> None:
+    parameters = parameters_for(MergeRule.NEAREST_NEIGHBOURS, 2)
+    terms = replace(make.terms(), merge_rule=parameters.rule, merge_parameters=parameters.pack(), min_updates=6)
+    assert promise(terms) == withstood(parameters, 6)
+    assert "withstands 2 faulty updates of 6, while at least 5 are accepted" in promise(terms)
+    assert dict(terms_lines(terms))["faulty updates"] == promise(terms)
 
 
 def test_every_rule__at_a_quorum_of_five__then_the_greatest_numbers() -> None:
