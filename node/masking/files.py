@@ -29,7 +29,7 @@ _LENGTH = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class MaskedFile:
-    """A masked update with its key leaf, and the shares of its seeds, sealed for each peer by rising member index.
+    """A masked update with its key leaf, and shares of its seeds, sealed for each holder: the group, itself too.
 
     Shapes: masked_D (chunks * CHUNK,) uint32.
     """
@@ -62,7 +62,7 @@ def encode_masked(masked_D: NDArray[np.uint32], leaf: KeyLeaf, sealed: Sequence[
 
 def masked_file_bytes(chunks: int, peers: int) -> int:
     """The exact size of a masked update file."""
-    return _shares_start(chunks) + peers * sealed_bytes(peers)
+    return _shares_start(chunks) + (peers + 1) * sealed_bytes(peers)
 
 
 def most_masked_bytes(chunks: int) -> int:
@@ -89,7 +89,7 @@ def decode_masked(data: Buffer, chunks: int) -> MaskedFile:
     leaf = decode_key_leaf(view[start - _LENGTH.size - KEY_LEAF_BYTES : start - _LENGTH.size])
     peers = len(leaf.peers)
     (length,) = _LENGTH.unpack_from(view, start - _LENGTH.size)
-    if length != peers * sealed_bytes(peers) or len(view) != start + length:
+    if length != (peers + 1) * sealed_bytes(peers) or len(view) != start + length:
         raise WrongLengthUpdate(f"the file has {len(view)} bytes, not {masked_file_bytes(chunks, peers)}")
     size = sealed_bytes(peers)
     sealed = tuple(bytes(view[at : at + size]) for at in range(start, len(view), size))

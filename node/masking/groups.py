@@ -71,7 +71,7 @@ def scaled_threshold(threshold: int, size: int, members: int) -> int:
     """The threshold of a group of another size than the nominal one.
 
     Holds: more than half, so that the two kinds of share can't both be collected; fewer than all, so that one member
-           may be away (a secret's holders are the others).
+           may be away.
     """
     scaled = min(-(-threshold * members // size), members - 1)
     return max(2, members // 2 + 1, scaled)

@@ -33,6 +33,11 @@ class KeyLeaf:
     def seed_hash(self, slot: int) -> Hash32:
         return self.self_hash if slot == SELF else self.peers[slot][1]
 
+    @property
+    def holders(self) -> tuple[int, ...]:
+        """Who has shares of the member's seeds: the whole group, by rising index; share k is of holder k - 1."""
+        return tuple(sorted((self.own, *(peer for peer, _ in self.peers))))
+
     def slot_of(self, peer: int) -> int:
         return [index for index, _ in self.peers].index(peer)
 

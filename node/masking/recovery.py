@@ -18,8 +18,8 @@ from node.masking.shares import combine_shares
 from node.masking.table import TableEntry, TableRow
 from node.masking.unmasking import Lists, Released
 
-MOST_TRIES = 512
-"""Choices of shares that are tried for one seed: all with up to three wrong ones of 14 are among them."""
+MOST_TRIES = 576
+"""Choices of shares that are tried for one seed: all with up to three wrong ones of 15 are among them."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,13 @@ def recover(group: Group, lists: Lists, leaves: Mapping[int, KeyLeaf], released:
 
 
 def _seed(leaf: KeyLeaf, slot: int, threshold: int, offered: dict[int, bytes], suspects: _Suspects) -> bytes:
-    """One seed: the dealer's own word if it is true, else from `threshold` shares that lead to the committed hash."""
+    """One seed, from `threshold` shares that lead to the committed hash."""
     wanted = leaf.seed_hash(slot)
-    whole = offered.pop(leaf.own, None)
-    if whole is not None:
-        if keccak(whole) == wanted:
-            return whole
-        suspects.known.add(leaf.own)
     if len(offered) < threshold:
         whose = "self seed" if slot == SELF else f"seed with member {leaf.peers[slot][0]}"
         detail = f"{len(offered)} of {threshold} shares of member {leaf.own}'s {whose} were released"
         raise NotUnmaskable(detail, tuple(sorted(suspects.known)))
-    numbers = {holder: leaf.slot_of(holder) + 1 for holder in offered}
+    numbers = {holder: leaf.holders.index(holder) + 1 for holder in offered}
     for chosen in _choices(suspects.trusted_first(offered), threshold):
         seed = combine_shares({numbers[holder]: offered[holder] for holder in chosen})
         if keccak(seed) == wanted:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets as random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from Crypto.Protocol.SecretSharing import Shamir
 from cryptography.exceptions import InvalidTag
@@ -27,7 +28,11 @@ _TAG = 16
 
 @dataclass(frozen=True)
 class Bundle:
-    """What one holder has of a dealer's seeds: a share of its self seed, and one of each pair seed by rising peer."""
+    """What one holder has of a dealer's seeds: a share of its self seed, and one of each pair seed by rising peer.
+
+    A dealer is a holder of its own seeds like the others: it could release them whole, but then members to whom a
+    false chain is shown could be made to give away both kinds, each by itself.
+    """
 
     shares: tuple[bytes, ...]
 
@@ -70,7 +75,12 @@ def combine_shares(shares: Mapping[int, bytes]) -> bytes:
 
     shares: by the holder's number.
     """
-    halves = [[(number, share[at : at + _HALF]) for number, share in shares.items()] for at in (0, _HALF)]
+    return _combined(tuple(sorted(shares.items())))
+
+
+@lru_cache(maxsize=4096)  # who waits for more shares combines those that are there again and again
+def _combined(shares: tuple[tuple[int, bytes], ...]) -> bytes:
+    halves = [[(number, share[at : at + _HALF]) for number, share in shares] for at in (0, _HALF)]
     return b"".join(Shamir.combine(half, ssss=False) for half in halves)
 
 
@@ -91,8 +101,9 @@ def seal_bundle(bundle: Bundle, secrets: Secrets, holder: Member, transfer: Tran
     Raises: BadInput if the holder's key is malformed.
     """
     nonce = random.token_bytes(_NONCE)
-    key = transport_key(secrets, holder.key, transfer.bound)
-    return nonce + ChaCha20Poly1305(key).encrypt(nonce, b"".join(bundle.shares), transfer.bound)
+    return nonce + ChaCha20Poly1305(_key(secrets, holder, transfer)).encrypt(
+        nonce, b"".join(bundle.shares), transfer.bound
+    )
 
 
 def open_bundle(sealed: bytes, secrets: Secrets, dealer: Member, transfer: Transfer) -> Bundle:
@@ -101,8 +112,9 @@ def open_bundle(sealed: bytes, secrets: Secrets, dealer: Member, transfer: Trans
     Raises: BadShares if it was not sealed for this transfer: another round, group, update or holder.
     """
     try:
-        key = transport_key(secrets, dealer.key, transfer.bound)
-        plain = ChaCha20Poly1305(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], transfer.bound)
+        plain = ChaCha20Poly1305(_key(secrets, dealer, transfer)).decrypt(
+            sealed[:_NONCE], sealed[_NONCE:], transfer.bound
+        )
     except (InvalidTag, ValueError, BadInput):
         raise BadShares(
             f"member {transfer.dealer} did not seal them for member {transfer.holder} and this update of the round"
@@ -110,3 +122,10 @@ def open_bundle(sealed: bytes, secrets: Secrets, dealer: Member, transfer: Trans
     if not plain or len(plain) % SEED_BYTES:
         raise BadShares(f"{len(plain)} bytes of member {transfer.dealer} are no whole shares")
     return Bundle(tuple(plain[at : at + SEED_BYTES] for at in range(0, len(plain), SEED_BYTES)))
+
+
+def _key(secrets: Secrets, other: Member, transfer: Transfer) -> bytes:
+    """The key of one transfer; what a member keeps for itself is under a key that only it can make."""
+    if transfer.dealer == transfer.holder:
+        return secrets.derive(b"fedbounty/own-shares/1" + transfer.bound)
+    return transport_key(secrets, other.key, transfer.bound)

@@ -15,7 +15,7 @@ from node.masking.errors import BadShares, BadUnmasking, NotUnmaskable
 from node.masking.files import MaskedFile
 from node.masking.groups import MOST_GROUP, Group
 from node.masking.key_leaf import SELF
-from node.masking.shares import Transfer, open_bundle
+from node.masking.shares import Bundle, Transfer, open_bundle
 from node.masking.update import Seat
 
 MAGIC = b"FBM1"
@@ -52,7 +52,7 @@ def lists_of(group: Group, revealed: Iterable[int]) -> Lists:
 
 @dataclass(frozen=True)
 class Released:
-    """What one member publishes: (member, slot) -> its own seed, or its share of another's.
+    """What one member publishes: (dealer, slot) -> its share of that seed.
 
     holder: its member index.
     """
@@ -87,31 +87,26 @@ def decode_released(data: bytes) -> Released:
 
 
 def release(seat: Seat, lists: Lists, files: Mapping[int, tuple[MaskedFile, Hash32]]) -> Released:
-    """What a member releases: its own seeds as far as they are wanted, and its shares of the others'.
+    """What a member releases: its shares of the seeds that are wanted.
 
     files:  by revealed member its file and root.
     Holds:  nothing but what `lists.wanted` names leaves. A dealer whose bundle does not open is passed over.
     """
     found: dict[tuple[int, int], bytes] = {}
-    own_seeds = seat.seeds()
+    bundles = {dealer: _bundle(seat, dealer, *files[dealer]) for dealer in lists.revealed}
     for dealer, peer in lists.wanted():
-        file, root = files[dealer]
-        slot = SELF if peer is None else file.leaf.slot_of(peer)
-        if dealer == seat.own:
-            found[dealer, slot] = own_seeds[0 if peer is None else 1 + slot]
-            continue
-        share = _share(seat, dealer, file, root, slot)
-        if share is not None:
-            found[dealer, slot] = share
+        bundle, leaf = bundles[dealer], files[dealer][0].leaf
+        if bundle is not None:
+            slot = None if peer is None else leaf.slot_of(peer)
+            found[dealer, SELF if slot is None else slot] = bundle.of(slot)
     return Released(seat.own, found)
 
 
-def _share(seat: Seat, dealer: int, file: MaskedFile, root: Hash32, slot: int) -> bytes | None:
-    """This member's share of one of a dealer's seeds; None if the dealer sealed something else."""
+def _bundle(seat: Seat, dealer: int, file: MaskedFile, root: Hash32) -> Bundle | None:
+    """This member's shares of a dealer's seeds; None if the dealer sealed something else."""
     (member,) = [one for one in seat.group.members if one.index == dealer]
     transfer = Transfer(seat.context, dealer, seat.own, root)
     try:
-        bundle = open_bundle(file.sealed[file.leaf.slot_of(seat.own)], seat.secrets, member, transfer)
+        return open_bundle(file.sealed[file.leaf.holders.index(seat.own)], seat.secrets, member, transfer)
     except BadShares:
         return None
-    return bundle.of(None if slot == SELF else slot)

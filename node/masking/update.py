@@ -55,7 +55,7 @@ def mask_update(update_D: NDArray[np.int16], seat: Seat) -> MaskedUpdate:
     Shapes: update_D (D,) int16, within the grid, padding 0 (which is masked like the rest).
     Raises: NotInGroup; ValueError for a group larger than a key leaf has room for.
     """
-    seeds, peers = seat.seeds(), seat.group.peers_of(seat.own)
+    seeds, members, peers = seat.seeds(), seat.group.members, seat.group.peers_of(seat.own)
     masks = [Mask(seeds[0], True)]
     masks += [pair_mask(seed, seat.own, peer.index) for seed, peer in zip(seeds[1:], peers, strict=True)]
     masked_D = mask_values(update_D, masks)
@@ -63,8 +63,8 @@ def mask_update(update_D: NDArray[np.int16], seat: Seat) -> MaskedUpdate:
     leaf = KeyLeaf(seat.own, keccak(seeds[0]), pairs)
     root = masked_tree(masked_D, leaf).root
     sealed = [
-        seal_bundle(bundle, seat.secrets, peer, Transfer(seat.context, seat.own, peer.index, root))
-        for bundle, peer in zip(deal(seeds, seat.group.threshold, len(peers)), peers, strict=True)
+        seal_bundle(bundle, seat.secrets, holder, Transfer(seat.context, seat.own, holder.index, root))
+        for bundle, holder in zip(deal(seeds, seat.group.threshold, len(members)), members, strict=True)
     ]
     return MaskedUpdate(encode_masked(masked_D, leaf, sealed), root)
 

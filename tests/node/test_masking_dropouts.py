@@ -13,10 +13,10 @@ from node.masking.errors import NotUnmaskable
 from node.masking.groups import Group, draw_groups
 from node.masking.key_leaf import SELF, KeyLeaf
 from node.masking.masks import Mask, pair_mask
-from node.masking.recovery import recover, table_row
-from node.masking.shares import split_seed
+from node.masking.recovery import Recovered, table_row
+from node.masking.shares import combine_shares, split_seed
 from node.masking.sums import unmask_sum
-from node.masking.unmasking import Released, lists_of
+from node.masking.unmasking import lists_of
 from node.masking.update import Seat, mask_values
 from tests.masked_group import CONTEXT, MaskedGroup, group_with, member_of, member_secrets
 
@@ -83,31 +83,27 @@ def test_unmask__when_a_hundred_in_groups_of_ten_lose_a_third__then_every_sum_is
         assert outcome(world, revealed, tuple(index for index in revealed if index not in away))
 
 
-def test_recover__when_one_group_of_a_hundred_loses_thirty__then_the_sum_is_exact() -> None:
-    # a key leaf has room for 14 peers only: what lies below it has no such limit
+def test_table_row__when_one_group_of_a_hundred_loses_thirty__then_the_sum_is_exact() -> None:
+    # a key leaf has room for 14 peers only: what lies below it has no such limit, though sharing takes its time
     group = group_with(range(100), 51)
     dropped = tuple(range(0, 60, 2))
     lists = lists_of(group, [index for index in range(100) if index not in dropped])
-    seeds = {index: Seat(CONTEXT, group, index, member_secrets(index)).seeds() for index in lists.revealed}
-    leaves = {index: _leaf(group, index, seeds[index]) for index in lists.revealed}
-    plain = {index: np.full(16, index - 50, dtype=np.int16) for index in lists.revealed}
-    masked, released = [], []
+    masked, leaves, seeds = [], {}, {}
     for index in lists.revealed:
-        others = zip(leaves[index].peers, seeds[index][1:], strict=True)
-        pairs = [pair_mask(seed, index, peer) for (peer, _), seed in others]
-        masked.append(mask_values(plain[index], [Mask(seeds[index][0], True), *pairs]))
-        slots = [leaves[index].slot_of(peer) for peer in dropped]
-        released.append({(index, SELF): seeds[index][0], **{(index, slot): seeds[index][1 + slot] for slot in slots}})
-    # the last one releases its seeds with the dropped and is away before it gives its own: 69 have shares of that
-    last = lists.revealed[-1]
-    shares = split_seed(released[-1].pop((last, SELF)), group.threshold, 99)
-    for holder, mine in zip(lists.revealed[:-1], released, strict=False):
-        mine[last, SELF] = shares[leaves[last].slot_of(holder)]
-    given = [Released(holder, mine) for holder, mine in zip(lists.revealed, released, strict=True)]
-    recovered = recover(group, lists, leaves, given)
-    rows = [table_row(0, leaves[index], lists, recovered) for index in lists.revealed]
+        own, *pairs = Seat(CONTEXT, group, index, member_secrets(index)).seeds()
+        leaves[index] = _leaf(group, index, [own, *pairs])
+        others = zip(leaves[index].peers, pairs, strict=True)
+        masks = [Mask(own, True), *(pair_mask(seed, index, peer) for (peer, _), seed in others)]
+        masked.append(mask_values(np.full(16, index - 50, dtype=np.int16), masks))
+        seeds[index, SELF] = own
+        for peer in dropped:
+            slot = leaves[index].slot_of(peer)
+            seeds[index, slot] = pairs[slot]
+    shares = split_seed(seeds[99, SELF], group.threshold, 100)
+    assert combine_shares({holder + 1: shares[holder] for holder in lists.revealed[:51]}) == seeds[99, SELF]
+    rows = [table_row(0, leaves[index], lists, Recovered(seeds)) for index in lists.revealed]
     sum_D = unmask_sum(masked, [entry.removal for row in rows for entry in row.entries])
-    np.testing.assert_array_equal(sum_D, sum(one.astype(np.int32) for one in plain.values()))
+    np.testing.assert_array_equal(sum_D, np.full(16, sum(index - 50 for index in lists.revealed)))
 
 
 def _leaf(group: Group, own: int, seeds: list[bytes]) -> KeyLeaf:
