@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from enum import IntEnum
@@ -73,8 +74,14 @@ def chain_record(history: BountyHistory, block: Block, chain_id: int, market: st
         "lineage": _lineage(history, rounds),
         "rounds": [_round(one) for one in rounds],
         "payments": _payments(history),
-        "privacy": {"mode": posted.terms.privacy.name.lower(), "spent": []},
+        "privacy": {"mode": posted.terms.privacy.name.lower(), "released": _released(rounds)},
     }
+
+
+def _released(rounds: Sequence[RoundHistory]) -> list[dict[str, Any]]:
+    """In how many rounds each provider showed an update: what its noise has to cover."""
+    shown = Counter(reveal.provider for one in rounds for reveal in one.reveals)
+    return [{"provider": provider, "rounds": count} for provider, count in sorted(shown.items())]
 
 
 def differences_between(claimed: Any, found: Any, where: str = "record") -> list[str]:

@@ -117,7 +117,7 @@ def test_chain_record__then_lineage_and_payments_are_those_of_the_events() -> No
     assert [one["provider"] for one in first["updates"]] == [make.ALICE]
     assert record["payments"]["providers"] == [{"provider": make.ALICE, "earned": 300, "taken": 300}]
     assert record["payments"]["payouts"][0]["kind"] == "claim"
-    assert record["privacy"] == {"mode": "open", "spent": []}
+    assert record["privacy"] == {"mode": "open", "released": [{"provider": make.ALICE, "rounds": 1}]}
     assert json.loads(canonical(record)) == record
 
 
