@@ -12,7 +12,7 @@ import {MaskTest} from "./support/MaskTest.sol";
 
 /// @notice Every proof about masks: it takes the bond of whoever lied, and nothing from whoever did not.
 /// forge-config: default.fuzz.runs = 16
-/// forge-config: ci.fuzz.runs = 48
+/// forge-config: ci.fuzz.runs = 24
 contract MaskProofsTest is MaskTest {
     address private constant PROVER = address(0xFACE);
     uint256 private constant ENTRY = 34;
@@ -338,7 +338,7 @@ contract MaskProofsTest is MaskTest {
 
     function testFuzz_proveMasks__ofAnHonestMerge__isRefused(uint8 updates, uint8 groups_, uint8 dropped_) public {
         (groups, dropped) = (1 + groups_ % 3, dropped_ % 4);
-        _maskedRound(bound(updates, 2, 7));
+        _maskedRound(bound(updates, 2 * groups, 7));
         _post(_honestMasked(0));
         for (uint256 k = 0; k < count; ++k) {
             _refused(ICases.NoFault.selector);

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ledger.history import rejections
 from ledger.keccak import Hash32
+from ledger.kubo import IpfsDaemon
 from ledger.merge_records import Reason
 from ledger.records import Phase
 from node.auditor.report import Verdict
@@ -42,12 +43,19 @@ def masked(group: int, threshold: int) -> dict[str, Any]:
 class Cast:
     """Six providers that have joined a masked bounty of one round, and committed."""
 
-    def __init__(self, world: World, group: int, threshold: int, lie: liars.Lie | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        group: int,
+        threshold: int,
+        lie: liars.Lie | None = None,
+        ipfs: IpfsDaemon | None = None,
+    ) -> None:
         self.world = world
-        self.owner, self.merger = world.party("owner"), world.party("merger")
+        self.owner, self.merger = world.party("owner", ipfs), world.party("merger", ipfs)
         sizes = {"rounds": 1, "min_updates": MEMBERS - 1, "max_updates": MEMBERS}
         self.bounty = world.post(self.owner, self.merger, masked(group, threshold), **sizes)
-        self.parties: list[Party] = [world.party(f"p{number}") for number in range(MEMBERS)]
+        self.parties: list[Party] = [world.party(f"p{number}", ipfs) for number in range(MEMBERS)]
         self.daemons: list[ProviderDaemon] = []
         for number, party in enumerate(self.parties):
             daemon = world.provider(party, self.bounty, number)

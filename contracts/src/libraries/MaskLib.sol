@@ -59,11 +59,12 @@ library MaskLib {
 
     // --- the key leaf ---
 
-    /// @notice Whether it is the key leaf of the member with this index: its peers rise, without itself, and nothing else
-    /// is in it.
+    /// @notice Whether it is the key leaf of the member with this index: its peers, 1 to 14, rise, without itself, and
+    /// nothing else is in it.
     function isKeyLeaf(bytes calldata leaf, uint256 member) internal pure returns (bool) {
         uint256 count = peerCount(leaf);
-        if (_uint16At(leaf, 0) != member || count > MOST_PEERS || leaf[UNUSED] != 0) return false;
+        if (_uint16At(leaf, 0) != member || leaf[UNUSED] != 0) return false;
+        if (count == 0 || count > MOST_PEERS) return false;
         for (uint256 slot = 0; slot < count; ++slot) {
             uint256 peer = peerAt(leaf, slot);
             if (peer == member || slot != 0 && peer <= peerAt(leaf, slot - 1)) return false;
