@@ -34,7 +34,7 @@ class Plan:
     learning_rate: float
 
 
-PLANS = {"digits": Plan(8, 0.1, 20, 0.3), "MNIST": Plan(8, 0.02, 25, 0.5)}
+PLANS = {"digits": Plan(8, 0.1, 20, 0.3), "MNIST": Plan(8, 0.02, 25, 2.0)}
 
 
 def final_accuracy(task: Task, plan: Plan, epsilon: float | None, seed: int) -> float:
