@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Protocol
 
 from ledger.chain import Block
@@ -18,11 +19,14 @@ from node.auditor.money import check_money, replay
 from node.auditor.privacy import check_privacy
 from node.auditor.recompute import Recomputation, Start
 from node.auditor.report import AuditReport, RoundReport, Unchecked, verdict_of
+from node.auditor.scoring import check_scoring
 from node.bounty_files import Artefacts
 from node.hashing_processes import open_processes
-from node.manifest import Manifest, coordinates
+from node.manifest import Manifest, coordinates, privacy
 from node.merged_states import needs_seed
 from node.round_updates import open_checks
+from node.score_work import ScoreWork, open_score_work
+from node.scored_rounds import scores_of
 from node.scoring import open_scorer
 
 Progress = Callable[[int, int], None]
@@ -51,11 +55,20 @@ class Auditor:
 
     files:  where its artefacts are read.
     source: where its events are read; the market itself by default.
+    validation: the data on which a panel measured contributions; without it its reports are not measured again.
     """
 
-    def __init__(self, market: Market, files: Artefacts, bounty: BountyId, source: EventSource | None = None) -> None:
+    def __init__(
+        self,
+        market: Market,
+        files: Artefacts,
+        bounty: BountyId,
+        source: EventSource | None = None,
+        validation: Path | None = None,
+    ) -> None:
         self._market, self._files, self._bounty = market, files, bounty
         self._source = source or market
+        self._validation = validation
 
     def run(self, progress: Progress = lambda done, updates: None) -> AuditReport:
         """Recompute everything up to the newest block; see `audit`."""
@@ -87,8 +100,9 @@ class Auditor:
         metrics = scorer.score(start.planes_PD[0]) if scorer and start.planes_PD is not None else {}
         rounds = self._rounds(history, again, start, coordinates(manifest), progress)
         missing = [cid for one in rounds for cid in one.missing]
-        privacy, misreported = check_privacy(self._files, history, manifest)
-        told = (*money.differences, *misreported)
+        spent, misreported = check_privacy(self._files, history, manifest)
+        scoring = check_scoring(self._market, history, events, block, self._score_work(history), self._seed)
+        told = (*money.differences, *misreported, *scoring.differences)
         found = [*told, *(difference for one in rounds for difference in one.differences)]
         report = AuditReport(
             bounty=self._bounty,
@@ -100,10 +114,22 @@ class Auditor:
             money=money.books.figures,
             books=money.books,
             differences=told,
-            unchecked=(*unchecked(history, manifest), *money.unchecked),
-            privacy=tuple(privacy),
+            unchecked=(*unchecked(history, manifest), *money.unchecked, *scoring.unchecked),
+            privacy=tuple(spent),
+            scoring=scoring.rounds,
         )
         return Audited(report, history, manifest, block)
+
+    def _score_work(self, history: BountyHistory) -> ScoreWork | None:
+        """What measures contributions again, where that is asked for.
+
+        Raises: OtherValidation.
+        """
+        scores, terms = scores_of(self._market, history.posted.terms), history.posted.terms
+        panel = scores.panel(self._bounty) if scores and self._validation else None
+        if panel is None or self._validation is None:
+            return None
+        return open_score_work(self._files, terms, self._validation, panel.validation)
 
     def _rounds(
         self, history: BountyHistory, again: Recomputation, start: Start, coordinates: int, progress: Progress
@@ -162,6 +188,9 @@ def unchecked(history: BountyHistory, manifest: Manifest) -> list[Unchecked]:
         found.append(Unchecked(what, "each provider, as far as the merge rule lets one group move the model"))
         what = "that the shares of a group that was left out as unmaskable could not be had at the time"
         found.append(Unchecked(what, "whoever merged the round"))
+    if privacy(manifest).has_noise:
+        what = "that providers added the noise that the manifest asks for"
+        found.append(Unchecked(what, "each provider with its own data, and with its part of what hides in sums"))
     if needs_seed(history.posted.terms):
         what = "that nobody steered the drawn order of the updates"
         found.append(Unchecked(what, "whoever proposed the block that it was drawn from"))

@@ -47,7 +47,7 @@ def spent_in_round(history: BountyHistory, manifest: Manifest, number: int) -> l
 
     def cost(spend: Spend | None, rounds: int) -> float | None:
         found = math.inf if spend is None else epsilon([spend] * rounds, delta)
-        return found if math.isfinite(found) else None
+        return float(f"{found:.6g}") if math.isfinite(found) else None  # a report has 256 KiB for 256 updates
 
     entries = []
     for reveal in history.rounds[number].reveals:

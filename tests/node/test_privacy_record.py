@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 
 from ledger.history import build_history
+from node.aggregator.merge_work import MOST_LISTED
 from node.auditor.privacy import report_differences
+from node.bounty_files import MAX_REPORT_BYTES
 from node.manifest import coordinates, squared_norm_bound
 from node.privacy.accounting import Concentrated, SampledGaussian, epsilon
 from node.privacy.randomness import SecureStream
@@ -90,7 +93,7 @@ def test_spent_in_round__of_private_training__then_names_each_reveal() -> None:
     found = spent_in_round(HISTORY, PRIVATE, 1)
     assert [one.provider for one in found] == [make.ALICE, make.BOB]
     assert (found[0].sigma, found[0].q, found[0].steps, found[0].rounds) == (1.5, 0.04, 50, 1)
-    assert found[0].epsilon == epsilon([SampledGaussian(1.5, 0.04, 50)], 1e-5)
+    assert found[0].epsilon == pytest.approx(epsilon([SampledGaussian(1.5, 0.04, 50)], 1e-5), rel=1e-5)
     assert (found[0].epsilon_update, found[0].epsilon_sum) == (None, None)
 
 
@@ -132,3 +135,14 @@ def test_report_differences__of_a_wrong_number__then_names_it(name: str, value: 
 @pytest.mark.parametrize("told", [[], {}, "text", 5, [1, 2], [{}, {}]])
 def test_report_differences__of_another_form__then_is_found(told: Any) -> None:
     assert report_differences(1, told, entries()[0])
+
+
+def test_spent_in_round__of_the_most_updates__then_leaves_a_report_room() -> None:
+    """256 updates, 4,096 payouts of the greatest amount, and every update left out."""
+    section = {**PRIVATE.privacy.model_dump(), "update_noise": 4, "honest": 2} if PRIVATE.privacy else {}
+    both = manifest(privacy=section, training__local_epochs=None, update__bits=10, update__clip=0.5)
+    (entry, _) = spent_in_round(HISTORY, both, 1)
+    most = replace(entry, round=1024, rounds=1024)
+    rejected = {"index": 255, "provider": make.ALICE, "reason": "out-of-range", "detail": "d" * 100}
+    report = {"privacy": [asdict(most)] * 256, "payouts": [str(2**96)] * MOST_LISTED, "rejections": [rejected] * 256}
+    assert len(orjson.dumps(report)) < MAX_REPORT_BYTES - 1000
