@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ledger.errors import BadInput
 from ledger.merge_parameters import PROVABLE, MergeParameters
-from ledger.records import MergeRule, Terms
+from ledger.records import MergeRule, PrivacyMode, Terms
 
 SHARE = 4
 """By default a rule is to withstand a quarter of the quorum."""
@@ -95,7 +95,22 @@ def withstood(parameters: MergeParameters, quorum: int) -> str:
 
 def promise(terms: Terms) -> str:
     """What a posted bounty's rule withstands, in a sentence."""
-    return withstood(MergeParameters.unpack(terms.merge_rule, terms.merge_parameters), terms.min_updates)
+    parameters = MergeParameters.unpack(terms.merge_rule, terms.merge_parameters)
+    if terms.privacy == PrivacyMode.MASKED:
+        return withstood_groups(parameters)
+    return withstood(parameters, terms.min_updates)
+
+
+def withstood_groups(parameters: MergeParameters) -> str:
+    """The same for masked updates, of which the rule sees sums of groups alone."""
+    rule, attackers = parameters.rule.name.lower(), parameters.attackers
+    if attackers == 0:
+        return f"{rule} over sums of groups is to withstand no faulty update: one can steer the model within the bound"
+    groups = "1 faulty group" if attackers == 1 else f"{attackers} faulty groups"
+    return (
+        f"{rule} over sums of groups (provable on chain) withstands {groups}, while at least "
+        f"{least_accepted(parameters)} groups are accepted; one faulty member spoils its group"
+    )
 
 
 def every_rule(quorum: int) -> dict[str, int]:

@@ -12,12 +12,13 @@ import typer
 from ledger.records import MergeRule
 from node.cli.arguments import Json
 from node.cli.output import console, pairs, print_json
-from node.manifest import describe, merge_parameters, render_manifest
+from node.manifest import Manifest, describe, merge_parameters, render_manifest
+from node.masking.groups import group_count
 from node.package.export import export_package
 from node.package.owner_code import load_module
 from node.package.survey import Survey, survey
 from node.posting import QUORUM, read_package, with_target
-from node.robustness import default_attackers, withstood
+from node.robustness import default_attackers, withstood, withstood_groups
 
 RuleName = Literal["mean", "trimmed_mean", "median", "multi_krum", "geometric_median", "nearest_neighbours"]
 """The rules that need no radius; `centered_clip` is set in the manifest, once the updates' distances are known."""
@@ -52,6 +53,9 @@ def pack(
     ] = None,
     sample_rate: Annotated[float, typer.Option(help="With --noise: part of the examples in a step.")] = 0.04,
     steps: Annotated[int, typer.Option(help="With --noise: steps of training a round, for epochs.")] = 50,
+    masked: Annotated[
+        int | None, typer.Option(min=3, max=15, help="Mask updates: only sums of groups of about so many can be seen.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Export a model with torch.export and write a manifest, ready for `fedbounty bounty post`.
@@ -62,8 +66,10 @@ def pack(
     With --noise, providers train with differential privacy for each example, and --batch-size is the number that each
     step's sum is divided by: --sample-rate times what a provider has, as you guess it. `fedbounty privacy cost` shows
     what epsilon that gives.
+
+    With --masked, the rule counts groups instead of updates, and pay is by groups: all of one are paid, or nobody.
     """
-    merge = merge_section(rule, attackers, min_updates)
+    merge = merge_section(rule, attackers, min_updates if masked is None else group_count(min_updates, masked))
     seen = survey(holdout, label, regression)
     module = load_module(model, Path.cwd())
     fields: dict[str, Any] = {
@@ -76,6 +82,7 @@ def pack(
         "merge": merge,
         "screening": {},
     } | ({} if noise is None else _private(noise, sample_rate, steps, _training(optimizer, learning_rate, batch_size)))
+    fields = fields if masked is None else _masked(fields, masked)
     package = export_package(module, torch.zeros(2, *seen.input_shape), folder, fields)
     shutil.copyfile(holdout, folder / f"holdout{holdout.suffix}")
     manifest = read_package(folder) if target is None else with_target(read_package(folder), target)
@@ -84,8 +91,13 @@ def pack(
         print_json({"folder": str(folder), **describe(manifest)})
     else:
         pairs(f"package in {folder}", describe(manifest))
-        console.print(f"{withstood(merge_parameters(manifest), min_updates)}.", highlight=False)
+        console.print(f"{_promised(manifest, min_updates)}.", highlight=False)
         console.print(f"Next: fedbounty bounty post {folder} --pot 100 --min-updates {min_updates}")
+
+
+def _promised(manifest: Manifest, quorum: int) -> str:
+    parameters = merge_parameters(manifest)
+    return withstood_groups(parameters) if manifest.masking else withstood(parameters, quorum)
 
 
 def merge_section(rule: RuleName, attackers: int | None, quorum: int) -> dict[str, Any]:
@@ -109,6 +121,13 @@ def _private(noise: float, sample_rate: float, steps: int, training: dict[str, A
     """The sections of private training: its steps stand for epochs, its bound for that on a batch's gradient."""
     section = {"noise_multiplier": noise, "sample_rate": sample_rate, "steps": steps, "clip_norm": 1.0, "delta": 1e-5}
     return {"privacy": {"mode": "dp", **section}, "training": training}
+
+
+def _masked(fields: dict[str, Any], group: int) -> dict[str, Any]:
+    """The sections with masks: two thirds of a group have to live, and nobody screens what nobody sees."""
+    section = {"group": group, "threshold": max(group // 2 + 1, round(2 * group / 3))}
+    rest = {name: value for name, value in fields.items() if name != "screening"}
+    return rest | {"privacy": {**fields.get("privacy", {}), "mode": "masked"}, "masking": section}
 
 
 def _task(regression: bool) -> dict[str, str]:

@@ -15,9 +15,17 @@ from node.cli.arguments import Json, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, print_json, terms_rows, tokens
 from node.connections import checked_address, open_account, open_ledgers, open_store
-from node.manifest import merge_parameters
-from node.posting import QUORUM, Offer, check_offer, default_fee, publish_package, read_package, terms_for
-from node.robustness import every_rule, withstood
+from node.posting import (
+    QUORUM,
+    Offer,
+    check_offer,
+    default_fee,
+    merged_rows,
+    publish_package,
+    read_package,
+    terms_for,
+)
+from node.robustness import every_rule, promise
 from node.settings import Settings
 
 RewardName = Literal["equal", "stake", "contribution"]
@@ -79,8 +87,10 @@ def post(
     terms = terms_for(offer, manifest, digest)
     if not as_json:
         pairs("the bounty", terms_rows(asdict(terms)))
-        pairs(f"faulty updates that a rule can withstand at a quorum of {min_updates}", every_rule(min_updates))
-        console.print(f"{withstood(merge_parameters(manifest), min_updates)}.", highlight=False)
+        counted = "groups" if manifest.masking else "updates"
+        rows = every_rule(merged_rows(offer, manifest))
+        pairs(f"faulty {counted} that a rule can withstand at a quorum of {min_updates}", rows)
+        console.print(f"{promise(terms)}.", highlight=False)
     confirm(f"Put {tokens(terms.pot)} tokens in escrow?", yes or as_json)
     Token(ledgers.chain, terms.token).ensure_allowance(account.transactor, ledgers.market.address, terms.pot)
     number = account.writer.post(terms)

@@ -7,23 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from ledger.cid import Digest
 from ledger.history import build_history
 from ledger.records import Event, Money, Phase, RewardRule, Timestamp, Wei
 from node.aggregator import decisions as aggregator
 from node.aggregator.decisions import AggregatorView
+from node.cli.app import app
 from node.errors import BadManifest
 from node.journal import BrokenJournal, MadeUpdate, Scope
-from node.manifest import describe
+from node.manifest import describe, parse_manifest
 from node.masking.errors import AlreadyDecided
 from node.masking.unmasking import Lists
+from node.masking_section import MaskingSection
 from node.posting import BadOffer, Offer, check_offer, terms_for
 from node.provider import decisions as provider
 from node.provider.decisions import ProviderView
 from node.provider.masked_view import MaskedView, drawn_in
 from node.provider.release_journal import ReleaseJournal
+from node.robustness import QuorumTooSmall
 from tests import builders as make
+from tests.integration.world import write_data
 from tests.masked_group import MaskedGroup, group_with
 from tests.node import samples
 
@@ -194,3 +199,20 @@ def test_terms_for__when_masked__then_the_chain_says_so_and_people_read_it() -> 
     manifest = samples.manifest(**SECTIONS)
     assert terms_for(offer(), manifest, Digest(make.word("manifest"))).privacy.name == "MASKED"
     assert "only a group's sum can be seen" in describe(manifest)["privacy"]
+
+
+def test_pack__when_masked__then_the_rule_counts_groups_and_nothing_is_screened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "masked_model.py").write_text("from torch import nn\n\ndef build():\n    return nn.Linear(4, 3)\n")
+    write_data(tmp_path / "holdout.csv", seed=1)
+    pack = ["bounty", "pack", "masked_model:build", "package", "--holdout", "holdout.csv", "--masked", "4"]
+    said = CliRunner().invoke(app, [*pack, "--min-updates", "12"])
+    assert said.exit_code == 0, said.output
+    assert "1 faulty group, while at least 3 groups are accepted" in " ".join(said.output.split())
+    manifest = parse_manifest((tmp_path / "package" / "manifest.toml").read_bytes())
+    assert manifest.masking == MaskingSection(group=4, threshold=3)
+    assert (manifest.screening, manifest.merge.rule, manifest.merge.attackers) == (None, "trimmed_mean", 1)
+    too_few = CliRunner().invoke(app, [*pack, "--min-updates", "8"])
+    assert isinstance(too_few.exception, QuorumTooSmall)
