@@ -27,6 +27,7 @@ from node.errors import UpdateFault
 from node.manifest import Manifest
 from node.manifest_sections import HoldoutSection
 from node.masking.files import most_masked_bytes
+from node.masking.table import MOST_TABLE_BYTES
 from node.sealed_updates import Reader, SealedUpdate
 from node.sealing import MOST_RECIPIENTS, sealed_file_bytes
 from node.state_files import decode_state, state_file_bytes
@@ -201,7 +202,9 @@ def max_update_bytes(terms: Terms) -> int:
 
 
 def max_clip_bytes(terms: Terms) -> int:
-    """The size of the clip file of a round with all the updates that it may have."""
+    """The size of the clip file, or of the mask table, of a round with all the updates that it may have."""
+    if terms.privacy == PrivacyMode.MASKED:
+        return MOST_TABLE_BYTES
     rule = MergeParameters.unpack(terms.merge_rule, terms.merge_parameters)
     buckets = -(-terms.max_updates // max(rule.bucket, 1))
     return clip_file_bytes(rule.iterations * buckets, terms.chunks)

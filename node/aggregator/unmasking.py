@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,10 +39,13 @@ from node.masking.table import encode_table
 from node.masking.unmasking import MOST_UNMASKING_BYTES, Released, decode_released
 from node.masking_section import MaskingSection
 from node.merged_states import MergedState
-from node.round_updates import check_updates
+from node.round_updates import FETCHES_AT_ONCE, check_updates
 from node.verification import Rejection
 
 log = structlog.get_logger()
+
+MOST_ANNOUNCED = 3
+"""Unmasking files of one member that are looked at, the last ones."""
 
 
 @dataclass(frozen=True)
@@ -138,22 +142,29 @@ class Unmasking:
         return [self._verified.get(one.update_root) or failed[one.update_root] for one in reveals]
 
     def _released(self, masked: MaskedRound, number: int) -> list[Released]:
-        """What members released, the latest of each; what is no right file of its sender is passed over."""
-        latest: dict[int, Released] = {}
+        """What members released, the latest right file of each; nobody can make others wait for many that are wrong."""
+        said: dict[int, list[Announced]] = {}
         for one in self._source.announced(number):
             index = masked.indices.get(one.sender)
-            if index is None:
-                continue
+            if index is not None:
+                said.setdefault(index, []).append(one)
+        with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+            found = pool.map(lambda index: self._latest(index, said[index][-MOST_ANNOUNCED:]), sorted(said))
+            return [one for one in found if one is not None]
+
+    def _latest(self, index: int, announced: Sequence[Announced]) -> Released | None:
+        """The last of a member's announced files that is one of its own."""
+        for one in reversed(announced):
             try:
                 released = decode_released(self._files.file(one.cid, MOST_UNMASKING_BYTES).read_bytes())
             except ContentUnreachable:
                 raise
             except (ContentError, BadUnmasking) as error:
-                log.info("no_shares", round=number, sender=one.sender, cid=to_cid(one.cid), error=str(error))
+                log.info("no_shares", sender=one.sender, cid=to_cid(one.cid), error=str(error))
                 continue
             if released.holder == index:
-                latest[index] = released
-        return list(latest.values())
+                return released
+        return None
 
 
 def open_unmasking(

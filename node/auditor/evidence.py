@@ -11,7 +11,7 @@ from ledger.car import write_car
 from ledger.cid import Digest, from_cid, to_cid
 from ledger.errors import ContentError, ContentUnreachable
 from ledger.history import BountyHistory, RoundHistory
-from ledger.records import Merged, Terms
+from ledger.records import Merged, PrivacyMode, Terms
 from node import manifest as manifests
 from node.bounty_files import MAX_REPORT_BYTES, Artefacts, max_clip_bytes, max_update_bytes, planes_of
 from node.manifest import Manifest
@@ -60,7 +60,8 @@ def _artefacts_of_round(one: RoundHistory, terms: Terms) -> list[Artefact]:
         found.append(Artefact(f"round {one.number}, state", merged.claim.state_cid, state_bytes))
         found.append(Artefact(f"round {one.number}, report", merged.claim.report_cid, MAX_REPORT_BYTES))
         if any(merged.claim.clip_cid):
-            found.append(Artefact(f"round {one.number}, clip file", merged.claim.clip_cid, max_clip_bytes(terms)))
+            what = "mask table" if terms.privacy == PrivacyMode.MASKED else "clip file"
+            found.append(Artefact(f"round {one.number}, {what}", merged.claim.clip_cid, max_clip_bytes(terms)))
     return found
 
 

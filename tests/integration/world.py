@@ -241,7 +241,7 @@ class World:
                     running.remove(daemon)
                 if until():
                     return
-                idle = idle and not set(done) - {"Prefetch"}
+                idle = idle and not set(done) - {"Prefetch", "Gather"}
             if not running:
                 return
             if idle:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from ledger.cid import Digest, to_cid
 from ledger.commitments import CHUNK
+from ledger.content import ContentStore
 from ledger.errors import ContentUnavailable
 from ledger.history import build_history
 from ledger.keccak import keccak
+from ledger.mask_board import Announced
 from ledger.merge_records import Reason
 from ledger.records import Address, Event, Left, Merged, PrivacyMode, Revealed, Terms, Timestamp
 from ledger.unixfs import digest_of
+from node.aggregator.unmasking import MaskSource, Unmasking
 from node.auditor.masked import MaskedJudge
-from node.bounty_files import Artefacts
+from node.bounty_files import Artefacts, BountyFiles
 from node.manifest import Manifest, manifest_from
 from node.masked_rounds import (
     Candidate,
@@ -122,6 +126,9 @@ class Case:
         if not source.exists():
             raise ContentUnavailable(to_cid(digest), timeout_s)
         path.write_bytes(source.read_bytes())
+
+    def pin(self, digest: Digest) -> None:
+        assert (self.folder / to_cid(digest)).exists()
 
     def publish(self, data: bytes) -> Digest:
         digest = digest_of(data)
@@ -236,6 +243,45 @@ def test_check_masked__when_the_file_is_wrong__then_the_reason_says_how(case: Ca
         found = case.check(revealed)
         assert isinstance(found, Rejection)
         assert found.reason == reason
+
+
+class Files(BountyFiles):
+    """A case's folder, published on and read from without a network."""
+
+    def __init__(self, case: Case, cache: Path) -> None:
+        Artefacts.__init__(self, case, cache, 1.0)
+        self.store = cast(ContentStore, case)
+
+    def publish(self, data: bytes) -> Digest:
+        return cast(Case, self.store).publish(data)
+
+
+def test_merge__when_members_announce_rubbish_too__then_their_last_right_files_count(
+    case: Case, tmp_path: Path
+) -> None:
+    found, _ = candidates(case.masked, case.checked())
+    right = {one.holder: one.encode() for one in case.released(found)}
+    lost, kept = (group.indices for group in case.masked.groups)
+    said = [(account(90), right[lost[0]])]  # a stranger repeats a member's file
+    said += [(account(index), right[index]) for index in (*lost[1:], *kept)]
+    said += [(account(lost[1]), b"rubbish %d" % number) for number in range(3)]  # its own is not among its last three
+    said += [(account(kept[0]), right[kept[1]]), (account(kept[0]), b"rubbish")]
+    announced = [Announced(make.at(8, place), who, case.publish(data)) for place, (who, data) in enumerate(said)]
+    source = MaskSource(PLACE, lambda block: OPENED_IN, lambda number: announced)
+    work = Unmasking(Files(case, tmp_path / "cache"), case.terms, manifest(), source)
+    history = build_history([*case.events, *case.reveals])
+    work.gather(history, 1)
+    assert not work.is_complete(1), "another share may still come"
+    made = work.merge(history, 1, BEFORE_PD)
+    assert {index: one.reason for index, one in made.rejections.items()} == dict.fromkeys(lost, Reason.UNMASKABLE)
+    assert "1 of 2 shares of member" in made.rejections[lost[0]].detail
+    total = sum(case.plain[index].astype(np.int64) for index in kept)
+    np.testing.assert_array_equal(made.merged.planes_PD[0], 256 * total // len(kept))
+
+    announced.append(Announced(make.at(9), account(lost[1]), case.publish(right[lost[1]])))
+    work.gather(history, 1)
+    assert work.is_complete(1)
+    assert work.merge(history, 1, BEFORE_PD).rejections == {}
 
 
 def test_judge__when_the_merge_is_right__then_the_same_state_follows(case: Case, tmp_path: Path) -> None:
