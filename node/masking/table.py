@@ -98,10 +98,13 @@ def table_faults(rows: Sequence[TableRow], leaves: Sequence[KeyLeaf]) -> list[st
 
 def _group_faults(rows: Sequence[TableRow], leaves: Sequence[KeyLeaf], group_of: dict[int, int]) -> list[str]:
     faults, known = [], 0
+    members: dict[int, set[int]] = {}
+    for index, group in group_of.items():
+        members.setdefault(group, set()).add(index)
     for row, leaf in zip(rows, leaves, strict=True):
         if row.group > known:
             faults.append(f"group {row.group} of member {leaf.own} is not counted by first appearance")
         known = max(known, row.group + 1)
-        if any(group_of.get(peer, row.group) != row.group for peer, _ in leaf.peers):
-            faults.append(f"a peer of member {leaf.own} is in another group")
+        if members[row.group] != {leaf.own, *(peer for peer, _ in leaf.peers if peer in group_of)}:
+            faults.append(f"group {row.group} is not of member {leaf.own} and its peers")
     return faults

@@ -283,7 +283,14 @@ def test_table_faults__when_a_row_lies__then_says_which(world: MaskedGroup) -> N
     for detail, entries in lies.items():
         (fault,) = table_faults([rows[0], TableRow(0, entries), rows[9]], leaves)
         assert detail in fault
-    assert "another group" in table_faults([rows[0], rows[5], replace(rows[9], group=1)], leaves)[0]
+    assert "is not of member 0 and its" in table_faults([rows[0], rows[5], replace(rows[9], group=1)], leaves)[0]
+    other = MaskedGroup(group_with([20, 21, 22]))
+    theirs = other.rows(*other.recovered([20, 21, 22], [20, 21, 22]), number=1)
+    both = [*rows.values(), *theirs.values()]
+    both_leaves = [*leaves, *(file.leaf for file, _ in other.files([20, 21, 22]).values())]
+    assert table_faults(both, both_leaves) == []
+    one_number = [replace(row, group=0) for row in both]
+    assert "group 0 is not of member 0 and its peers" in table_faults(one_number, both_leaves)
     assert "first appearance" in table_faults([replace(rows[one], group=1) for one in (0, 5, 9)], leaves)[0]
 
 
