@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,10 @@ from ledger.records import MergeClaim, MergeVoided
 from node.aggregator.daemon import AggregatorDaemon
 from node.aggregator.merge_work import MergeWork
 from node.challenger.journal import RIGHT
+from node.connections import open_ledgers
+from node.mirrors import open_mirror, sync_mirror
 from node.posting import publish_package
+from node.settings import load_settings
 from tests.canary_game import challenge, challenger_of
 from tests.integration import liars
 from tests.integration.test_masked import Cast
@@ -110,6 +115,21 @@ def test_challenger__when_parties_lie_about_sums_and_masks__then_each_loses_its_
     honest = world.party("honest")
     merges(world, cast, world.aggregator(honest, cast.bounty))
     assert judged(world, cast, watcher) == ("", 0)
+    kinds = mirrored(cast, watcher)
+    assert kinds["Announced"] == REVEALED
+    assert {"MaskedCoordinateProven", "SeedProven", "MasksProven", "TableProven", "DemandEnded"} <= set(kinds)
+
+
+def mirrored(cast: Cast, party: Party) -> Counter[str]:
+    """What the bounty's transactions were for, as a mirror tells it."""
+    settings = load_settings(party.config)
+    ledgers = open_ledgers(settings)
+    with closing(open_mirror(settings, ledgers)) as mirror:
+        sync_mirror(settings, ledgers, mirror)
+        kinds: Counter[str] = Counter()
+        for use in mirror.gas_by_bounty(cast.bounty):
+            kinds[use.kind] += use.transactions
+        return kinds
 
 
 def test_aggregator__when_masked_files_vanish_from_ipfs__then_it_shows_every_leaf_and_the_table(
