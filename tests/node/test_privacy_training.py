@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +88,18 @@ class Remembering(nn.Module):
         return result
 
 
-def packaged(folder: Path, module: nn.Module) -> tuple[Program, Any]:
-    package = samples.exported(module, torch.zeros(2, 4), folder)
-    return load_program(package.train_path, package.manifest, 8), package.manifest
+@cache
+def packaged(kind: type[nn.Module]) -> tuple[Program, Any]:
+    """A module's program and manifest, made once."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return exported(kind())
+
+
+def exported(module: nn.Module) -> tuple[Program, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        package = samples.exported(module, torch.zeros(2, 4), Path(folder))
+        return load_program(package.train_path, package.manifest, 8), package.manifest
 
 
 def blobs(count: int) -> Examples:
@@ -98,9 +109,8 @@ def blobs(count: int) -> Examples:
     return Examples(torch.from_numpy(features.astype(np.float32)), torch.from_numpy(labels))
 
 
-def private_job(folder: Path, module: nn.Module, **changes: Any) -> PrivateJob:
-    torch.manual_seed(0)
-    program, manifest = packaged(folder, module)
+def private_job(kind: type[nn.Module], **changes: Any) -> PrivateJob:
+    program, manifest = packaged(kind)
     where = layout(manifest)
     weights = flatten({name: tensor.numpy() for name, tensor in program.initial.items()}, where)
     job = Job(program, where, manifest.training, manifest.task.loss, weights, seed=7)
@@ -113,8 +123,8 @@ def placed(program: Program) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("module", [Plain, Attentive], ids=["linear", "attention"])
-def test_example_gradients__then_they_are_those_of_each_example_alone(module: Any, tmp_path: Path) -> None:
-    made = private_job(tmp_path, module()).job
+def test_example_gradients__then_they_are_those_of_each_example_alone(module: Any) -> None:
+    made = private_job(module).job
     examples = blobs(5)
     tensors = {name: tensor.clone() for name, tensor in placed(made.program).items()}
     with torch.random.fork_rng(devices=[]):
@@ -151,12 +161,10 @@ def test_clipped_sum__with_and_without_any_example__then_moves_by_at_most_the_bo
     assert float((with_it - without).norm()) <= 0.7
 
 
-def test_train_privately__without_noise_and_with_every_example__then_is_gradient_descent(tmp_path: Path) -> None:
-    module = Plain()
-    made = private_job(tmp_path, module, noise_multiplier=0.0, sample_rate=1.0, steps=6, clip_norm=1e6)
+def test_train_privately__without_noise_and_with_every_example__then_is_gradient_descent() -> None:
+    made = private_job(Plain, noise_multiplier=0.0, sample_rate=1.0, steps=6, clip_norm=1e6)
     examples, settings = blobs(20), replace_batch(made, 20)
     trained = train_privately(settings, examples)
-    torch.manual_seed(0)
     weights = {name: t.clone().requires_grad_() for name, t in made.job.program.initial.items()}
     optimizer = torch.optim.SGD(list(weights.values()), lr=settings.job.settings.learning_rate)
     for _ in range(6):
@@ -173,8 +181,8 @@ def replace_batch(made: PrivateJob, batch: int) -> PrivateJob:
     return replace(made, job=replace(made.job, settings=settings))
 
 
-def test_train_privately__when_no_example_is_ever_sampled__then_it_is_noise_of_the_stated_size(tmp_path: Path) -> None:
-    made = private_job(tmp_path, Plain(), sample_rate=1e-9, steps=50, noise_multiplier=2.0, clip_norm=3.0)
+def test_train_privately__when_no_example_is_ever_sampled__then_it_is_noise_of_the_stated_size() -> None:
+    made = private_job(Plain, sample_rate=1e-9, steps=50, noise_multiplier=2.0, clip_norm=3.0)
     told: list[Epoch] = []
     trained = train_privately(made, blobs(10), told.append, SecureStream(bytes(32)))
     moved = (trained.weights - made.job.weights)[:67]
@@ -185,12 +193,12 @@ def test_train_privately__when_no_example_is_ever_sampled__then_it_is_noise_of_t
     assert [np.isnan(one.loss) for one in told] == [True]
 
 
-def test_train_privately__of_any_size_of_micro_batches__then_does_the_same(tmp_path: Path) -> None:
-    made = private_job(tmp_path, Convolutional(), steps=2)
+def test_train_privately__of_any_size_of_micro_batches__then_does_the_same() -> None:
+    made = private_job(Convolutional, steps=2)
     examples = blobs(30)
     one, other = (train_privately(made, examples, stream=SecureStream(bytes(32))) for _ in range(2))
     assert np.array_equal(one.weights, other.weights)
-    plain = private_job(tmp_path / "plain", Plain(), steps=2)
+    plain = private_job(Plain, steps=2)
     small, great = (
         train_privately(replace(plain, at_once=size), examples, stream=SecureStream(bytes(32))) for size in (3, 30)
     )
@@ -198,14 +206,14 @@ def test_train_privately__of_any_size_of_micro_batches__then_does_the_same(tmp_p
     assert not np.array_equal(small.weights, plain.job.weights)
 
 
-def test_train_privately__without_a_given_stream__then_no_two_runs_are_alike(tmp_path: Path) -> None:
-    made = private_job(tmp_path, Plain(), steps=2)
+def test_train_privately__without_a_given_stream__then_no_two_runs_are_alike() -> None:
+    made = private_job(Plain, steps=2)
     one, other = train_privately(made, blobs(9)), train_privately(made, blobs(9))
     assert not np.array_equal(one.weights, other.weights)
 
 
-def test_train_privately__with_an_example_that_has_no_finite_gradient__then_it_counts_nothing(tmp_path: Path) -> None:
-    made = private_job(tmp_path, Plain(), sample_rate=1.0, steps=3)
+def test_train_privately__with_an_example_that_has_no_finite_gradient__then_it_counts_nothing() -> None:
+    made = private_job(Plain, sample_rate=1.0, steps=3)
     examples = blobs(9)
     examples.features[4] = float("inf")
     trained = train_privately(made, examples)
@@ -213,14 +221,14 @@ def test_train_privately__with_an_example_that_has_no_finite_gradient__then_it_c
     assert np.isfinite(trained.losses).all()
 
 
-def test_train_privately__when_a_weight_is_infinite__then_stops(tmp_path: Path) -> None:
-    made = private_job(tmp_path, Plain(), noise_multiplier=1e42, steps=1)
+def test_train_privately__when_a_weight_is_infinite__then_stops() -> None:
+    made = private_job(Plain, noise_multiplier=1e42, steps=1)
     with pytest.raises(TrainingFailed):
         train_privately(made, blobs(9))
 
 
-def test_train_privately__with_a_proximal_term__then_stays_nearer(tmp_path: Path) -> None:
-    made = private_job(tmp_path, Plain(), sample_rate=1e-9, steps=40)
+def test_train_privately__with_a_proximal_term__then_stays_nearer() -> None:
+    made = private_job(Plain, sample_rate=1e-9, steps=40)
     pulled = made.job.settings.model_copy(update={"proximal_mu": 4.0})
     near = replace(made, job=replace(made.job, settings=pulled))
     runs = [train_privately(one, blobs(9), stream=SecureStream(bytes(32))).weights for one in (made, near)]
@@ -228,10 +236,8 @@ def test_train_privately__with_a_proximal_term__then_stays_nearer(tmp_path: Path
     assert held < free / 2
 
 
-def test_train_privately__on_data_that_can_be_learnt__then_learns(tmp_path: Path) -> None:
-    made = replace_batch(
-        private_job(tmp_path, Plain(), sample_rate=0.1, steps=40, noise_multiplier=0.5, at_once=256), 60
-    )
+def test_train_privately__on_data_that_can_be_learnt__then_learns() -> None:
+    made = replace_batch(private_job(Plain, sample_rate=0.1, steps=40, noise_multiplier=0.5, at_once=256), 60)
     examples = blobs(600)
     trained = train_privately(made, examples)
     assert trained.losses[-1] < trained.losses[0] - 0.1
@@ -245,10 +251,8 @@ def test_at_once__then_memory_is_bounded_and_one_always_fits() -> None:
 
 
 @pytest.mark.parametrize("module", [Plain, Convolutional, Attentive])
-def test_check_independence__of_programs_that_treat_examples_one_by_one__then_passes(
-    module: Any, tmp_path: Path
-) -> None:
-    check_independence(*packaged(tmp_path, module()))
+def test_check_independence__of_programs_that_treat_examples_one_by_one__then_passes(module: Any) -> None:
+    check_independence(*packaged(module))
 
 
 @pytest.mark.parametrize(
@@ -263,11 +267,9 @@ def test_check_independence__of_programs_that_treat_examples_one_by_one__then_pa
         (lambda x: x.t().sort(dim=1)[0].t(), "t.default"),
     ],
 )
-def test_check_independence__of_operators_that_mix_examples__then_names_the_step(
-    mix: Any, step: str, tmp_path: Path
-) -> None:
+def test_check_independence__of_operators_that_mix_examples__then_names_the_step(mix: Any, step: str) -> None:
     with pytest.raises(BadPackage, match="depend on the other examples") as caught:
-        check_independence(*packaged(tmp_path, Mixing(mix)))
+        check_independence(*exported(Mixing(mix)))
     assert step in caught.value.where
 
 
@@ -278,6 +280,6 @@ def test_check_independence__of_batch_norm__then_says_what_to_use(tmp_path: Path
         check_independence(load_program(tmp_path / "train.pt2", made.manifest, 8), made.manifest)
 
 
-def test_check_independence__of_a_buffer_that_remembers_examples__then_names_it(tmp_path: Path) -> None:
+def test_check_independence__of_a_buffer_that_remembers_examples__then_names_it() -> None:
     with pytest.raises(BadPackage, match="writes to the buffer seen"):
-        check_independence(*packaged(tmp_path, Remembering()))
+        check_independence(*exported(Remembering()))
