@@ -20,7 +20,7 @@ def mirror_path(settings: Settings, ledgers: Ledgers) -> Path:
 
 
 def open_mirror(settings: Settings, ledgers: Ledgers, *, read_only: bool = False) -> Mirror:
-    """Open the mirror of the settings' market, its judges and board, and any market for evaluations that they name.
+    """Open the mirror of the settings' market, the contracts that it works with, and any market for evaluations.
 
     Nothing is read from the chain's logs yet.
 
@@ -28,7 +28,7 @@ def open_mirror(settings: Settings, ledgers: Ledgers, *, read_only: bool = False
     """
     judge, desk = ledgers.market.judges()
     masks = MaskProofs(ledgers.chain, FraudProofs(ledgers.chain, judge).masks())
-    contracts = [ledgers.market.address, judge, desk, masks.address, masks.board()]
+    contracts = [ledgers.market.address, judge, desk, masks.address, masks.board(), ledgers.market.scores()]
     if settings.chain.evaluations:
         contracts.append(checked_address(settings.chain.evaluations, "chain.evaluations (FEDBOUNTY_EVALUATIONS)"))
     return Mirror.open(mirror_path(settings, ledgers), ledgers.chain.chain_id, contracts, read_only=read_only)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from incentives.score_settlement import Division, ScoredRound, divide
 from ledger.chain import Block
-from ledger.history import BountyHistory
+from ledger.history import BountyHistory, accepted
 from ledger.market import Market
 from ledger.records import Address, Merged, Revealed, RewardRule, Terms, Wei
 from ledger.score_history import ScoreHistory
@@ -71,6 +71,17 @@ def dues(scoring: Scoring, history: BountyHistory, account: Address) -> list[Due
     return found
 
 
+def pending(scoring: Scoring, history: BountyHistory, account: Address) -> dict[int, ScorePhase]:
+    """Rounds that count an update of the account and are not settled, and where they stand."""
+    found: dict[int, ScorePhase] = {}
+    for one in history.merged_rounds:
+        assert one.merged is not None
+        phase, mine = scoring.clocks[one.number].phase, one.reveal_of(account)
+        if phase != ScorePhase.SETTLED and mine in accepted(one.merged, one.reveals):
+            found[one.number] = phase
+    return found
+
+
 def amount_of(history: ScoreHistory, number: int, revealed: Revealed) -> Wei:
     """What an update of a settled round gets by what the contract recorded; 0 where it is not settled. Floored."""
     scored = history.round(number).scored
@@ -90,10 +101,10 @@ def expected_division(history: ScoreHistory, merged: Merged, released: Wei) -> D
     panel = history.appointed.panel if history.appointed else None
     one = history.round(merged.round)
     evaluators = panel.evaluators if panel else ()
-    accepted = [not merged.claim.rejected >> index & 1 for index in range(merged.reveals)]
+    counts = [not merged.claim.rejected >> index & 1 for index in range(merged.reveals)]
     reports = [unpack(one.reveals[who].report, merged.reveals) if who in one.reveals else None for who in evaluators]
     silent = [who in one.commits and who not in one.reveals for who in evaluators]
-    return divide(ScoredRound(released, accepted, reports, silent), panel)
+    return divide(ScoredRound(released, counts, reports, silent), panel)
 
 
 def panel_rows(panel: Panel | None, tokens: Mapping[str, str]) -> dict[str, object]:

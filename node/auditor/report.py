@@ -109,6 +109,37 @@ class Books:
 
 
 @dataclass(frozen=True)
+class EvaluatorScored:
+    """An evaluator's part in a settled round.
+
+    state:       `opened`, `silent` (committed, never opened) or `absent`.
+    from_median: how far its report is from the weights, as a part of all pay; None without one, or a quorum.
+    away:        the same, from what was measured here; None where nothing was.
+    """
+
+    evaluator: str
+    state: str
+    from_median: float | None
+    away: float | None
+    fee: int
+    forfeited: int
+
+
+@dataclass(frozen=True)
+class RoundScoring:
+    """A round that was divided by contribution. measured: the parts as measured here, in units of 2^-32."""
+
+    round: int
+    by_median: bool
+    released: int
+    pot: int
+    rest: int
+    weights: tuple[int, ...]
+    measured: tuple[int, ...] | None
+    evaluators: tuple[EvaluatorScored, ...]
+
+
+@dataclass(frozen=True)
 class AuditReport:
     """A bounty, recomputed up to one block."""
 
@@ -123,6 +154,7 @@ class AuditReport:
     differences: tuple[Difference, ...]
     unchecked: tuple[Unchecked, ...] = field(default=())
     privacy: tuple[SpentPrivacy, ...] = field(default=())
+    scoring: tuple[RoundScoring, ...] = field(default=())
 
     @property
     def all_differences(self) -> list[Difference]:

@@ -20,8 +20,8 @@ from node.cli.keys import ask_password
 from node.cli.output import confirm, console, pairs, print_json, tokens
 from node.cli.score import open_scores
 from node.connections import checked_address, open_account, open_files, open_ledgers, open_store
+from node.score_work import open_score_work
 from node.scored_rounds import panel_rows
-from node.scorer.measuring import open_score_work
 from node.settings import Settings
 
 

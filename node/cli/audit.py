@@ -40,6 +40,9 @@ def audit(
         Path | None, typer.Option(help="Draw the hold-out's metrics into this folder, for TensorBoard.")
     ] = None,
     content_keys: ContentKeys = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="The panel's validation file: contributions are measured again.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Recompute every root, merge and payment of a bounty from bytes. Needs no key and trusts nobody.
@@ -68,7 +71,7 @@ def audit(
         daemon, journal = open_challenger(context, ledgers, [bounty], 0, once=True)
         log.info("challenge_over", why=run_daemon(daemon, settings.chain.poll_seconds))
         raise typer.Exit(int(report_challenge(daemon.taken, journal, bounty, as_json)))
-    report = run_audit(ledgers, number, car, mirror, disclosed_reader(ledgers, content_keys)).report
+    report = run_audit(ledgers, number, car, mirror, disclosed_reader(ledgers, content_keys), validation).report
     if curves is not None:
         draw_audit(curves, ledgers, report)
     if as_json:
@@ -100,6 +103,7 @@ def show_audit(report: AuditReport) -> None:
     )
     pairs("money", {name.replace("_", " "): f"{tokens(amount)} tokens" for name, amount in report.money.items()})
     show_spent(report.privacy)
+    show_scoring(report)
     books = report.books
     console.print(f"compared with the chain at {books.checked} of {books.changed} blocks where something changed")
     if books.balance is not None:
@@ -115,3 +119,27 @@ def show_audit(report: AuditReport) -> None:
     for unchecked in report.unchecked:
         console.print(f"[dim]not checked: {text(unchecked, 400)}[/dim]")
     console.print(f"[bold]{'all is right' if report.verdict == Verdict.OK else report.verdict}[/bold]")
+
+
+def show_scoring(report: AuditReport) -> None:
+    """How rounds were divided by contribution, and how far each evaluator was from the others."""
+    rows = [
+        (
+            one.round,
+            "medians" if one.by_median else "equally",
+            tokens(one.pot),
+            who.evaluator,
+            who.state,
+            "" if who.from_median is None else f"{who.from_median:.2%}",
+            "" if who.away is None else f"{who.away:.2%}",
+            tokens(who.fee),
+            tokens(who.forfeited),
+        )
+        for one in report.scoring
+        for who in one.evaluators
+    ]
+    if rows:
+        columns = ("round", "divided", "pot", "evaluator", "report", "from medians", "measured here", "fee", "lost")
+        grid("scoring (distances in parts of all pay)", columns, rows)
+    elif report.scoring:
+        console.print("No panel was appointed: every round is divided equally.")

@@ -39,18 +39,24 @@ MirrorOption = Annotated[
 
 
 def run_audit(
-    ledgers: Ledgers, bounty: BountyId, car: Path | None, mirrored: bool, reader: Reader | None = None
+    ledgers: Ledgers,
+    bounty: BountyId,
+    car: Path | None,
+    mirrored: bool,
+    reader: Reader | None = None,
+    validation: Path | None = None,
 ) -> Audited:
     """Audit a bounty up to the newest block, or the newest that is mirrored, with a bar.
 
-    reader: opens sealed updates.
+    reader:     opens sealed updates.
+    validation: the data on which a panel measured contributions.
     """
     with (
         opened_events(ledgers, mirrored) as (source, block),
         opened_artefacts(ledgers, bounty, car, reader) as files,
         bar("verifying updates") as advance,
     ):
-        return Auditor(ledgers.market, files, bounty, source).audit(block, advance)
+        return Auditor(ledgers.market, files, bounty, source, validation).audit(block, advance)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ DETAIL = 400
 RULES = {
     RewardRule.EQUAL: "equal: a round's share divided evenly among the accepted updates",
     RewardRule.STAKE: "stake: a round's share divided by weights, whole multiples of the least stake, capped",
+    RewardRule.CONTRIBUTION: "contribution: a round divided by the medians of its panel's reports; equally without",
 }
 
 REASONS = {

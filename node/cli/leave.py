@@ -31,5 +31,5 @@ def leave(context: typer.Context, bounty: BountyArgument, yes: Yes = False) -> N
         )
         return
     confirm(f"Leave bounty {bounty}?", yes)
-    collect(account.writer, view.history, Leave())
+    collect(account, view.history, Leave())
     console.print(f"Left bounty {bounty}. Run `fedbounty claim {bounty}` later to take the stake and the pay.")

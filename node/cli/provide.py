@@ -26,6 +26,7 @@ from node.privacy.purses import bounty_purse, open_book
 from node.provider.daemon import ProviderDaemon, ProviderSetup
 from node.provider.local_work import LocalWork, LocalWorkSetup
 from node.provider.masking import MaskingPlace, open_masking
+from node.scored_rounds import panel_rows, scores_of
 from node.settings import Settings
 
 
@@ -107,5 +108,16 @@ def _show_offer(ledgers: Ledgers, bounty: BountyId, terms: Terms, manifest: Mani
             "stake": f"{tokens(terms.stake)} tokens, back after the end",
             "you lose": f"{tokens(terms.forfeit)} tokens for each commitment that you do not reveal",
             "members": f"{clock.members}; rounds need {terms.min_updates} .. {terms.max_updates} updates",
+            **_panel_rows(ledgers, bounty, terms),
         },
     )
+
+
+def _panel_rows(ledgers: Ledgers, bounty: BountyId, terms: Terms) -> dict[str, object]:
+    """Who divides the pay, where it is by contribution."""
+    scores = scores_of(ledgers.market, terms)
+    if scores is None:
+        return {}
+    panel = scores.panel(bounty)
+    amounts = {"bond": tokens(panel.bond), "forfeit": tokens(panel.forfeit)} if panel else {}
+    return panel_rows(panel, amounts)

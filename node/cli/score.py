@@ -18,10 +18,10 @@ from node.cli.running import run_daemon
 from node.cli.sealed import reader_of
 from node.cli.telemetry import MetricsPort, open_telemetry, say
 from node.connections import Account, Ledgers, open_account, open_files, open_ledgers, open_store
+from node.score_work import open_score_work
 from node.scored_rounds import scores_of
 from node.scorer.daemon import ScorerDaemon, ScorerSetup
 from node.scorer.journal import ScoreJournal
-from node.scorer.measuring import open_score_work
 from node.settings import Settings
 
 

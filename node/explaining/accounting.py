@@ -30,9 +30,12 @@ from ledger.records import (
     UpdateDisqualified,
     Wei,
 )
+from ledger.score_records import ScorePhase
 from node.explaining.receipt import Check, Division, Outcome, Receipt, RoundReceipt
+from node.explaining.scoring import score_checks, scored_claims, scored_division
 from node.explaining.stakes import stake_receipt
-from node.provider.decisions import Claim, ClaimLapsed, ProviderView, claims
+from node.provider.decisions import Claim, ClaimLapsed, ClaimScored, ProviderView, claims
+from node.scored_rounds import pending
 
 NOTHING = "nothing"
 _MERGING = (Phase.MERGE, Phase.OPEN_MERGE)
@@ -85,7 +88,7 @@ def make_receipt(view: ProviderView, kept: Mapping[int, KeptMerge], number: int 
         for one in rounds
         if number in (None, one.round)
     ]
-    cumulated = _with_cumulative(rounds)
+    cumulated = _with_cumulative(rounds, view.scoring is not None)
     unvested = _unvested(rounds, view.now)
     earned = sum(one.amount for one in rounds if one.vests_at)
     claimable, claimable_lapsed = _claimable(view)
@@ -99,7 +102,7 @@ def make_receipt(view: ProviderView, kept: Mapping[int, KeptMerge], number: int 
         earned=Wei(earned),
         vested=Wei(earned - sum(amount for _, amount in unvested)),
         unvested=unvested,
-        claimed=view.standing.claimed,
+        claimed=Wei(view.standing.claimed + scored_claims(view.scoring, view.account)),
         claimed_lapsed=Wei(sum(one.taken for one in rounds)),
         claimable=claimable,
         claimable_lapsed=claimable_lapsed,
@@ -187,6 +190,8 @@ def _division(view: ProviderView, one: RoundHistory, mine: Revealed | None, outc
         counted = accepted(one.merged, one.reveals)
         if mine not in counted:
             return None
+        if view.scoring is not None:
+            return scored_division(view.scoring, one, mine, len(counted))
         return Division(share, mine.weight, sum(reveal.weight for reveal in counted), len(counted))
     if outcome not in (Outcome.LAPSED, Outcome.UNSETTLED):
         return None
@@ -230,6 +235,7 @@ def _merge_checks(view: ProviderView, one: RoundReceipt, seat: int, kept: KeptMe
     return [
         Check("payout root", "0x" + root[:length].hex(), recorded),
         Check("paid by the round", str(expected_paid(view.history, one.round)), paid),
+        *score_checks(view.scoring, view.history, merged, view.account),
     ]
 
 
@@ -253,12 +259,12 @@ def _account_checks(view: ProviderView, settlement: Settlement, cumulated: Mappi
 # --- sums ---
 
 
-def _with_cumulative(rounds: list[RoundReceipt]) -> dict[int, Wei]:
-    """The provider's cumulative pay after each merged round."""
+def _with_cumulative(rounds: list[RoundReceipt], by_contribution: bool) -> dict[int, Wei]:
+    """The provider's cumulative pay by payout trees after each merged round."""
     total, found = 0, {}
     for one in rounds:
         if one.state == "merged":
-            total += one.amount
+            total += 0 if by_contribution else one.amount
             found[one.round] = Wei(total)
     return found
 
@@ -281,6 +287,8 @@ def _claimable(view: ProviderView) -> tuple[Wei, Wei]:
             case ClaimLapsed(round=number):
                 shared = view.history.rounds[number].lapsed
                 lapsed += shared.share if shared else 0
+            case ClaimScored(due=due):
+                tree += due.amount
     return Wei(tree), Wei(lapsed)
 
 
@@ -289,6 +297,9 @@ def _steps(view: ProviderView, receipt: Receipt) -> list[tuple[str, str]]:
     bounty, steps = receipt.bounty, []
     stake = receipt.stake
     is_free = stake.locked > 0 and stake.free_at is not None and stake.free_at <= view.now
+    waiting = pending(view.scoring, view.history, view.account) if view.scoring else {}
+    if ScorePhase.DUE in waiting.values():
+        steps.append(("have a round divided by contribution, then claim it", f"fedbounty claim {bounty}"))
     if receipt.claimable or receipt.claimable_lapsed:
         steps.append(("claim your pay", f"fedbounty claim {bounty}"))
     if is_free and stake.has_left:

@@ -115,7 +115,7 @@ class ProviderDaemon:
                 log.info("revealed", bounty=bounty, round=made.round, cid=to_cid(made.cid), **spent(receipt))
             case _:
                 assert self._history is not None
-                collect(self._writer, self._history, action)
+                collect(self._setup.account, self._history, action)
 
     def _join(self, stake: Wei) -> None:
         setup = self._setup

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from ledger.history import BountyHistory
 from ledger.keccak import Hash32
 from ledger.records import Address, Clock, Merged, Phase, Provider, Terms, Timestamp, Wei
+from ledger.score_records import ScorePhase
 from node.journal import MadeUpdate
 from node.loop import Finish
 from node.masking.update import Seat
 from node.provider.masked_view import MaskedView
+from node.scored_rounds import Due, Scoring, dues, pending
 from node.targets import ending_in_words
 
 _FREE = Timestamp(0)
@@ -27,6 +29,7 @@ class ProviderView:
     held_until:      no stake leaves before, because of a proof or a demand.
     made:            the journal's update for the clock's round.
     earlier:         the journal's update for the latest round before that the account revealed in.
+    scoring:         how rounds are divided by contribution, where they are.
     masked:          of the clock's round, where updates are masked.
     vested_total:    the caller's cumulative pay in the latest vested payout tree, 0 before the first.
     may_join:        whether the person agreed to join and has not left since.
@@ -48,6 +51,7 @@ class ProviderView:
     forfeit_due: bool = False
     held_until: Timestamp = _FREE
     earlier: MadeUpdate | None = None
+    scoring: Scoring | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,20 @@ class ClaimLapsed:
 
 
 @dataclass(frozen=True)
+class SettleScored:
+    """Have a round divided by contribution, as anyone may once the evaluators' time is over."""
+
+    round: int
+
+
+@dataclass(frozen=True)
+class ClaimScored:
+    """Take what an update earned in a round that was divided by contribution."""
+
+    due: Due
+
+
+@dataclass(frozen=True)
 class Leave:
     pass
 
@@ -117,7 +135,7 @@ class WithdrawStake:
     pass
 
 
-Collection = Forfeit | Claim | ClaimLapsed | Leave | WithdrawStake
+Collection = Forfeit | Claim | ClaimLapsed | SettleScored | ClaimScored | Leave | WithdrawStake
 """The effects by which a provider takes out what is its own."""
 
 Action = Join | OpenRound | Train | Commit | Reveal | Release | Collection
@@ -177,8 +195,11 @@ def _wind_up(view: ProviderView) -> Sequence[Action | Finish]:
     owed = claims(view)
     if owed:
         return owed
+    unsettled = pending(view.scoring, view.history, view.account) if view.scoring else {}
+    if ScorePhase.DUE in unsettled.values():
+        return [SettleScored(number) for number, phase in unsettled.items() if phase == ScorePhase.DUE]
     over = view.clock.phase in (Phase.ENDED, Phase.CANCELLED)
-    if over and view.history.last_vests_at > view.now:
+    if unsettled or (over and view.history.last_vests_at > view.now):
         return []
     if view.standing.stake == 0:
         ending = ending_in_words(view.history)
@@ -187,9 +208,9 @@ def _wind_up(view: ProviderView) -> Sequence[Action | Finish]:
     return [WithdrawStake()] if free else []
 
 
-def claims(view: ProviderView) -> list[Claim | ClaimLapsed]:
+def claims(view: ProviderView) -> list[Claim | ClaimLapsed | ClaimScored]:
     """The claims that would pay something now."""
-    found: list[Claim | ClaimLapsed] = []
+    found: list[Claim | ClaimLapsed | ClaimScored] = []
     vested = view.history.latest_vested(view.now)
     if vested is not None and view.vested_total > view.standing.claimed:
         found.append(Claim(vested, view.vested_total))
@@ -200,4 +221,6 @@ def claims(view: ProviderView) -> list[Claim | ClaimLapsed]:
             continue
         if (one.number, mine.update_root) not in taken:
             found.append(ClaimLapsed(one.number, mine.update_root))
+    if view.scoring is not None:
+        found += [ClaimScored(due) for due in dues(view.scoring, view.history, view.account)]
     return found

@@ -10,6 +10,7 @@ from ledger.market import Market
 from ledger.records import Address, BountyId, Terms, Timestamp, Wei
 from node.journal import Journal, MadeUpdate, Scope
 from node.provider.decisions import ProviderView
+from node.scored_rounds import observe_scoring, scores_of
 
 
 def observe(
@@ -21,6 +22,7 @@ def observe(
     history = build_history(market.events(bounty, last=block.number))
     kept = market.commitment(bounty, account, at=block)
     scope = Scope(market.chain.chain_id, market.address, bounty, account)
+    scores = scores_of(market, terms)
     return ProviderView(
         now=block.timestamp,
         account=account,
@@ -34,6 +36,7 @@ def observe(
         made=journal.made(scope, clock.round) if journal else None,
         earlier=earlier_update(journal, scope, history, clock.round) if journal else None,
         vested_total=vested_total(history, account, block.timestamp),
+        scoring=observe_scoring(scores, history, block) if scores else None,
     )
 
 

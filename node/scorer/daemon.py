@@ -25,11 +25,11 @@ from node.connections import log_approval, spent
 from node.loop import Finish
 from node.merged_states import needs_seed
 from node.notices import BountySeen
+from node.score_work import ScoreWork
 from node.scored_rounds import Scoring, observe_scoring
 from node.scorer import decisions
 from node.scorer.decisions import Action, OwnReport, ScorerView
 from node.scorer.journal import ScoreJournal
-from node.scorer.measuring import ScoreWork
 
 log = structlog.get_logger()
 

@@ -146,7 +146,18 @@ def test_value_reader__at_the_edges_of_signed_numbers__then_reads_them() -> None
         assert reader.read(encode(["int24"], [value]), 0, 0) == value
 
 
-@pytest.mark.parametrize("kind", ["uint256[]", "uint8[3]", "function"])
+@pytest.mark.parametrize("values", [[], [7], list(range(9))])
+def test_value_reader__for_an_array__then_reads_it_and_refuses_what_is_cut_off(values: list[int]) -> None:
+    reader = value_reader({"type": "uint256[]", "name": "x"}, no_structs)
+    data = encode(["uint256[]"], [values])
+    assert reader.read(data, 0, 0) == tuple(values)
+    with pytest.raises(ValueError, match=r"no word|no number|values in"):
+        reader.read(data[:-32], 0, 0)
+    with pytest.raises(ValueError, match="values in"):
+        reader.read(encode(["uint256", "uint256"], [32, 2**60]), 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["uint8[3]", "function", "fixed128x18[]"])
 def test_value_reader__for_a_type_of_no_contract__then_says_so(kind: str) -> None:
     with pytest.raises(NotImplementedError, match="reading"):
         value_reader({"type": kind, "name": "x"}, no_structs)

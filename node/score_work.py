@@ -1,4 +1,4 @@
-"""A panel evaluator's local work: from a round's committed updates and the validation data to parts of its pay."""
+"""Measuring what a round's updates contributed: from committed bytes and validation data to parts of its pay."""
 
 from __future__ import annotations
 
