@@ -161,3 +161,27 @@ def test_audit__when_the_aggregator_of_a_masked_round_lies__then_it_is_found(wor
     assert report.verdict == Verdict.WRONG
     (wrong,) = report.all_differences
     assert (wrong.what, wrong.coordinate) == ("state", 6)
+
+
+def test_bounty__when_a_round_lapses__then_the_next_one_is_opened_so_that_its_groups_are_drawn(world: World) -> None:
+    owner, merger = world.party("owner"), world.party("merger")
+    sizes = {"rounds": 2, "min_updates": 3, "max_updates": 3}
+    bounty = world.post(owner, merger, masked(group=3, threshold=2), **sizes)
+    parties = [world.party(f"p{number}") for number in range(3)]
+    daemons = [world.provider(party, bounty, number) for number, party in enumerate(parties)]
+    for daemon in daemons:
+        steps(daemon, "Join")
+    aggregator = world.aggregator(merger, bounty)
+    steps(aggregator, "DepositBond")
+    for daemon in daemons:
+        steps(daemon, "Train", "Commit")
+    steps(daemons[0], "Reveal")
+    world.travel(WINDOW)
+    assert world.phase(bounty) == (Phase.COMMIT, 2)
+    assert 2 not in world.history(bounty).rounds
+    steps(daemons[0], "OpenRound", "Train", "Commit")
+    world.play(bounty, [*daemons, aggregator])
+    report = world.audit(world.party("auditor"), bounty)
+    assert report.verdict == Verdict.OK, report.all_differences
+    assert [(one.state, one.accepted) for one in report.rounds] == [("lapsed", 0), ("merged", 3)]
+    assert world.balance(world.market.address) == 0
