@@ -122,20 +122,24 @@ def _worst(told: Sequence[tuple[float, str]], theirs: float | None) -> str:
 
 
 def matrix_tables(outcomes: Outcomes) -> Iterator[Table]:
-    """Every attack against every rule, a table a split."""
+    """Every attack against every rule: the worst of them by rule and split, then a table a split."""
     found = {(cell.split, cell.attack, cell.rule): result for cell, result in outcomes if cell.world == EVERYTHING}
+    rows = []
+    for rule in MATRIX_RULES:
+        told = [
+            [(last(one), key[1]) for key, one in found.items() if key[::2] == (split, rule)] for split in MATRIX_SPLITS
+        ]
+        rows.append((str(rule), *(f"{min(part)[0]:.1f} ({min(part)[1]})" if part else NOT_RUN for part in told)))
+    yield Table("Every attack against every rule: the worst", ("rule", *MATRIX_SPLITS), rows)
     for split in MATRIX_SPLITS:
-        rows = []
-        for attack in MATRIX_ATTACKS:
-            row = [attack]
-            for rule in MATRIX_RULES:
-                result = found.get((split, attack, rule))
-                row.append(NOT_RUN if result is None else _with_trigger(result))
-            rows.append(tuple(row))
+        cells = [[found.get((split, attack, rule)) for rule in MATRIX_RULES] for attack in MATRIX_ATTACKS]
+        rows = [(name, *map(_with_trigger, line)) for name, line in zip(MATRIX_ATTACKS, cells, strict=True)]
         yield Table(f"Every attack against every rule: {split}", ("attack", *map(str, MATRIX_RULES)), rows)
 
 
-def _with_trigger(found: Found) -> str:
+def _with_trigger(found: Found | None) -> str:
+    if found is None:
+        return NOT_RUN
     shown = f"{last(found):.1f}"
     return shown + f" ({100 * found['followed']:.0f})" if "followed" in found else shown
 
