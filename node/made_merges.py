@@ -21,6 +21,9 @@ from node.merge_arithmetic import GUARD, ONE, bucket_order, least_updates, trimm
 from node.merging import merge_round, update_weights
 from node.robust_rules import strangers
 
+MEASURABLE = (MergeRule.MEAN, MergeRule.CENTERED_CLIP)
+"""The rules under which a part of the step stands for its update, so that one can be paid by it."""
+
 
 @dataclass(frozen=True)
 class MadeMerge:

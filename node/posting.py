@@ -13,6 +13,7 @@ from ledger.errors import BadInput
 from ledger.records import Address, RewardRule, Terms, Wei
 from ledger.unixfs import digest_of_file
 from node import manifest as manifests
+from node.made_merges import MEASURABLE
 from node.manifest import Manifest, manifest_from, parse_manifest, render_manifest
 from node.masking.groups import LEAST_GROUP, group_count
 from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
@@ -99,6 +100,9 @@ def check_offer(offer: Offer, manifest: Manifest) -> None:
     parameters = manifests.merge_parameters(manifest)
     problems += [*parameters.problems(offer.min_updates), *refusals(parameters, merged_rows(offer, manifest))]
     problems += [*_masking_problems(offer, manifest), *_quorum_problems(offer, manifest)]
+    if offer.reward_rule == RewardRule.CONTRIBUTION and parameters.rule not in MEASURABLE:
+        rules_named = " or ".join(rule.name.lower() for rule in MEASURABLE)
+        problems.append(f"contributions can't be measured under {parameters.rule.name.lower()}: take {rules_named}")
     if problems:
         raise BadOffer(problems)
 

@@ -15,13 +15,13 @@ from ledger.cid import Digest, to_cid
 from ledger.errors import BadInput, ContentError, ContentMismatch, ContentTooLarge, ContentUnavailable
 from ledger.history import BountyHistory, RoundHistory, accepted
 from ledger.keccak import Hash32
-from ledger.records import Merged, MergeRule, Revealed, Terms
+from ledger.records import Merged, Revealed, Terms
 from ledger.score_records import Part
 from ledger.unixfs import digest_of_file
 from node.bounty_files import Artefacts
 from node.contribution import Holdout, assess
 from node.data.load import load_file
-from node.made_merges import MadeMerge
+from node.made_merges import MEASURABLE, MadeMerge
 from node.manifest import Manifest, coordinates
 from node.merged_states import parameters_of
 from node.package.loader import load_program
@@ -30,9 +30,6 @@ from node.round_updates import check_updates
 from node.verification import Rejection, VerifiedUpdate
 
 log = structlog.get_logger()
-
-MEASURED = (MergeRule.MEAN, MergeRule.CENTERED_CLIP)
-"""The rules under which a part of the step stands for its update."""
 
 
 class OtherValidation(BadInput):
@@ -61,7 +58,7 @@ class OtherRule(BadInput):
         self.rule = rule
         super().__init__(
             f"What an update contributed can't be measured under the merge rule {rule}, which chooses among values or "
-            f"updates. Pay by contribution needs {' or '.join(one.name.lower() for one in MEASURED)}."
+            f"updates. Pay by contribution needs {' or '.join(one.name.lower() for one in MEASURABLE)}."
         )
 
 
@@ -132,7 +129,7 @@ def open_score_work(files: Artefacts, terms: Terms, validation: Path, wanted: Di
     Raises: OtherValidation, BadData, BadPackage, ContentError, TermsMismatch; BadInput for a file that is not there,
             or a merge rule that can't be measured.
     """
-    if terms.merge_rule not in MEASURED:
+    if terms.merge_rule not in MEASURABLE:
         raise OtherRule(terms.merge_rule.name.lower())
     if not validation.is_file():
         raise BadInput(f"There is no validation file {validation}.")

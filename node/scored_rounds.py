@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from incentives.score_settlement import Division, ScoredRound, divide
@@ -107,8 +107,8 @@ def expected_division(history: ScoreHistory, merged: Merged, released: Wei) -> D
     return divide(ScoredRound(released, counts, reports, silent), panel)
 
 
-def panel_rows(panel: Panel | None, tokens: Mapping[str, str]) -> dict[str, object]:
-    """What a provider must know of how its pay is divided. tokens: the panel's amounts as people read them."""
+def panel_rows(panel: Panel | None, tokens: Callable[[int], str]) -> dict[str, object]:
+    """What a provider must know of how its pay is divided. tokens: writes an amount as people read it."""
     if panel is None:
         return {"pay by contribution": "no panel was appointed: every round is divided equally"}
     few = (len(panel.evaluators) - 1) // 2
@@ -118,6 +118,6 @@ def panel_rows(panel: Panel | None, tokens: Mapping[str, str]) -> dict[str, obje
         "evaluators": ", ".join(panel.evaluators),
         "quorum": f"{panel.quorum} reports; with fewer a round is divided equally",
         "evaluators' fee": f"{panel.fee_share / 100:g} % of a round",
-        "bond of each": f"{tokens['bond']} tokens; {tokens['forfeit']} lost for a report that is not opened",
+        "bond of each": f"{tokens(panel.bond)} tokens; {tokens(panel.forfeit)} lost for a report that is not opened",
         "validation data": f"sha2-256 0x{panel.validation.hex()}",
     }

@@ -80,8 +80,7 @@ def appoint(
     check_panel(panel)
     work = open_score_work(open_files(settings, open_store(settings)), terms, validation, panel.validation)
     if not as_json:
-        shown = {"bond": tokens(panel.bond), "forfeit": tokens(panel.forfeit)}
-        pairs(f"the panel of bounty {bounty}", {**panel_rows(panel, shown), "examples": work.examples})
+        pairs(f"the panel of bounty {bounty}", {**panel_rows(panel, tokens), "examples": work.examples})
     confirm("Appoint this panel? It can't be changed.", yes or as_json)
     ScoreWriter(scores, account.transactor).appoint(number, panel)
     if as_json:

@@ -15,6 +15,7 @@ from node.cli.lazy import lazy_group
 from node.cli.output import confirm, console, grid, moment, pairs, print_json, terms_rows, tokens
 from node.connections import Ledgers, open_account, open_ledgers
 from node.robustness import promise
+from node.scored_rounds import panel_rows, scores_of
 from node.targets import ending_in_words
 
 app = typer.Typer(
@@ -78,6 +79,9 @@ def show(context: typer.Context, bounty: BountyArgument, as_json: Json = False) 
         },
     )
     pairs("terms", terms_rows(details["terms"]))
+    scores = scores_of(ledgers.market, ledgers.market.terms(number))
+    if scores is not None:
+        pairs("who divides the pay", panel_rows(scores.panel(number), tokens))
     grid(
         "members",
         ("index", "provider", "stake"),
@@ -121,6 +125,8 @@ def _summary(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
 
 def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
     summary = _summary(ledgers, bounty)
+    scores = scores_of(ledgers.market, ledgers.market.terms(bounty))
+    panel = scores.panel(bounty) if scores else None
     history = build_history(ledgers.market.events(bounty))
     members = [{"index": m.index, "provider": m.provider, "stake": m.stake} for m in history.members]
     rounds = []
@@ -145,6 +151,7 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
     money = ledgers.market.money(bounty)
     return {
         **summary,
+        "panel": asdict(panel) if panel else None,
         "ending": ending_in_words(history),
         "owed": money.owed,
         "free": money.free,

@@ -116,8 +116,4 @@ def _show_offer(ledgers: Ledgers, bounty: BountyId, terms: Terms, manifest: Mani
 def _panel_rows(ledgers: Ledgers, bounty: BountyId, terms: Terms) -> dict[str, object]:
     """Who divides the pay, where it is by contribution."""
     scores = scores_of(ledgers.market, terms)
-    if scores is None:
-        return {}
-    panel = scores.panel(bounty)
-    amounts = {"bond": tokens(panel.bond), "forfeit": tokens(panel.forfeit)} if panel else {}
-    return panel_rows(panel, amounts)
+    return panel_rows(scores.panel(bounty), tokens) if scores else {}

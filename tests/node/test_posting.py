@@ -164,6 +164,14 @@ def test_check_offer__when_the_rule_drops_more_than_the_quorum__then_refused() -
 
 
 @pytest.mark.unit
+def test_check_offer__when_contributions_can_not_be_measured__then_says_under_which_rules_they_can() -> None:
+    offer = replace(OFFER, reward_rule=RewardRule.CONTRIBUTION, min_updates=3, max_updates=3)
+    check_offer(offer, samples.manifest())
+    with pytest.raises(BadOffer, match="under trimmed_mean: take mean or centered_clip"):
+        check_offer(offer, samples.manifest(merge__rule="trimmed_mean", merge__trim=1))
+
+
+@pytest.mark.unit
 @pytest.mark.parametrize(
     ("changes", "quorum", "words"),
     [
