@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from time import monotonic
@@ -22,7 +22,7 @@ from ledger.history import BountyHistory
 from ledger.keccak import ZERO_HASH, Hash32
 from ledger.merge_records import Reason, pack_reasons
 from ledger.notices import Observer, ignore
-from ledger.records import MergeClaim, Revealed, Terms
+from ledger.records import MergeClaim, PrivacyMode, Revealed, Terms
 from node.aggregator.harm import harmful
 from node.aggregator.unmasking import Unmasking
 from node.bounty_files import BountyFiles
@@ -73,6 +73,7 @@ class MergeWork:
         tell: Observer = ignore,
         unmasking: Unmasking | None = None,
     ) -> None:
+        assert (unmasking is not None) == (terms.privacy == PrivacyMode.MASKED), "masked rounds have to be unmasked"
         self.files = files
         self._unmasking = unmasking
         self._terms = terms
@@ -124,7 +125,9 @@ class MergeWork:
     ) -> tuple[MergedState, dict[int, Rejection], tuple[Hash32, Hash32, Digest]]:
         """The new state, what was left out, and what the merge binds: scales and distances, or the mask table."""
         if self._unmasking is not None:
+            started = monotonic()
             made = self._unmasking.merge(history, number, before_PD)
+            self._say(history, number, made.rejections, monotonic() - started)
             return made.merged, made.rejections, (made.table_hash, ZERO_HASH, made.table_cid)
         verified, rejections = self._verify(history, number, before_PD, seed)
         merged = merge_accepted(self._terms, before_PD, [one.update for one in verified], seed)
@@ -153,15 +156,20 @@ class MergeWork:
         rejections |= {one.revealed.index: one for one in self._screened(history, number, sound)}
         rest = [one for one in sound if one.revealed.index not in rejections]
         rejections |= {one.revealed.index: one for one in self._harmful(before_PD, rest, seed)}
-        for index, one in sorted(rejections.items()):
-            where = {"bounty": history.bounty, "round": number, "index": index}
-            log.warning("rejected", reason=one.reason.label, detail=one.detail, **where)
         verified = [one for one in sound if one.revealed.index not in rejections]
         for update in sound:
             self.files.store.pin(update.revealed.cid)
-        reasons = Counter(one.reason.label for one in rejections.values())
-        self._tell(UpdatesVerified(history.bounty, number, len(verified), reasons, monotonic() - started))
+        self._say(history, number, rejections, monotonic() - started)
         return verified, rejections
+
+    def _say(self, history: BountyHistory, number: int, rejections: Mapping[int, Rejection], seconds: float) -> None:
+        """What became of a round's updates, for logs and metrics."""
+        for index, one in sorted(rejections.items()):
+            where = {"bounty": history.bounty, "round": number, "index": index}
+            log.warning("rejected", reason=one.reason.label, detail=one.detail, **where)
+        reasons = Counter(one.reason.label for one in rejections.values())
+        counted = len(history.rounds[number].reveals) - len(rejections)
+        self._tell(UpdatesVerified(history.bounty, number, counted, reasons, seconds))
 
     def _screened(self, history: BountyHistory, number: int, sound: list[VerifiedUpdate]) -> list[Rejection]:
         """What is copied, replayed or nothing, if the manifest asks for it."""
