@@ -32,6 +32,7 @@ def estimate_pay(terms: Terms, members: int = 0, stake: Wei | None = None) -> Pa
 
     members:  present members, the provider itself included; 0 where unknown.
     stake:    what the provider would lock; None for the least.
+    Holds:    by contribution a round may bring nothing, or all of it; expected is then what equal parts would be.
     Rounding: down, as the payouts themselves are.
     """
     own = terms.stake if stake is None else stake
@@ -41,6 +42,9 @@ def estimate_pay(terms: Terms, members: int = 0, stake: Wei | None = None) -> Pa
     in_full_round = weight + (terms.max_updates - 1) * heaviest
     in_quorum = weight + (terms.min_updates - 1)
     taking_part = min(terms.max_updates, max(terms.min_updates, members))
+    if terms.reward_rule == RewardRule.CONTRIBUTION:
+        expected, everything = Wei(min(shares) // taking_part), (Wei(0), Wei(sum(shares)))
+        return PayEstimate(Wei(0), Wei(max(shares)), expected, everything, _worst_loss(terms, own))
     return PayEstimate(
         least=Wei(min(shares) * weight // in_full_round),
         most=Wei(max(shares) * weight // in_quorum),

@@ -30,6 +30,13 @@ def test_estimate_pay__when_stakes_weigh__then_a_greater_stake_earns_more() -> N
     assert (large.least, large.most) == (300 * 4 // 12, 300 * 4 // 5)
 
 
+def test_estimate_pay__by_contribution__may_be_nothing_or_all() -> None:
+    terms = make.terms(pot=Wei(900), rounds=3, min_updates=2, reward_rule=RewardRule.CONTRIBUTION)
+    estimate = estimate_pay(terms, members=3)
+    assert (estimate.least, estimate.expected, estimate.most) == (0, 100, 300)
+    assert estimate.all_rounds == (0, 900)
+
+
 @pytest.mark.parametrize(
     ("forfeit", "stake", "rounds", "at_risk"), [(0, 100, 3, 0), (30, 100, 3, 90), (30, 100, 9, 90), (100, 100, 9, 100)]
 )
