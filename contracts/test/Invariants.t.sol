@@ -9,8 +9,8 @@ import {Markets} from "./support/Markets.sol";
 import {Mintable} from "./support/Mintable.sol";
 import {ProofHandler} from "./support/ProofHandler.sol";
 
-/// @notice The invariants that contracts/README.md numbers. I5, I6, I12, I14 and I16 are checked by the
-/// handler at every action. One function checks the rest: forge plays all runs again for each function.
+/// @notice The invariants that contracts/README.md numbers. I5, I6, I12, I14, I16, I31 and I32 are checked by
+/// the handler at every action. One function checks the rest: forge plays all runs again for each function.
 contract InvariantsTest is Markets {
     ProofHandler private _handler;
     ITrainingMarket private _market;
@@ -25,8 +25,10 @@ contract InvariantsTest is Markets {
         Terms memory weighted = _terms();
         (weighted.rewardRule, weighted.maxWeight) = (RewardRule.Stake, 5);
         (weighted.pot, weighted.rounds, weighted.maxUpdates, weighted.forfeit) = (1_000_003, 2, 3, 60);
-        _handler = new ProofHandler(_market, _token, [equal, weighted], _owner);
-        (_posted[1], _posted[2]) = (equal, weighted);
+        Terms memory divided = _terms();
+        (divided.rewardRule, divided.rounds, divided.target) = (RewardRule.Contribution, 3, 900_000);
+        _handler = new ProofHandler(_market, _token, [equal, weighted, divided], _owner);
+        (_posted[1], _posted[2], _posted[3]) = (equal, weighted, divided);
         _warmUp();
     }
 
@@ -91,7 +93,7 @@ contract InvariantsTest is Markets {
 
     /// @dev All actions; those that carry a bounty on more often.
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[34] memory actions = [
+        bytes4[36] memory actions = [
             Handler.wait.selector,
             Handler.carryOn.selector,
             Handler.waitLong.selector,
@@ -113,6 +115,7 @@ contract InvariantsTest is Markets {
             Handler.claim.selector,
             Handler.claim.selector,
             Handler.claimLapsed.selector,
+            Handler.release.selector,
             Handler.settle.selector,
             Handler.refund.selector,
             Handler.cancel.selector,
@@ -125,7 +128,8 @@ contract InvariantsTest is Markets {
             ProofHandler.disqualify.selector,
             ProofHandler.demandExtend.selector,
             ProofHandler.claimVoided.selector,
-            ProofHandler.meddle.selector
+            ProofHandler.meddle.selector,
+            ProofHandler.meddleWithShares.selector
         ];
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(_handler), new bytes4[](actions.length));
@@ -134,7 +138,7 @@ contract InvariantsTest is Markets {
         }
     }
 
-    function invariant_I1_to_I16() public {
+    function invariant_I1_to_I16_I31_I32() public {
         uint256 sum = 0;
         for (uint256 bounty = 1; bounty <= _handler.BOUNTIES(); ++bounty) {
             (uint256 stakes, uint256 members) = _checkProviders(bounty);

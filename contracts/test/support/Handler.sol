@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {BountyId, Clock, Merge, MergeClaim, Phase, Provider, Terms} from "../../src/Types.sol";
+import {BountyId, Clock, Merge, MergeClaim, Phase, Provider, RewardRule, Terms} from "../../src/Types.sol";
 import {ITrainingMarket} from "../../src/interfaces/ITrainingMarket.sol";
 import {ChunkTreeLib} from "../../src/libraries/ChunkTreeLib.sol";
 import {SumNode, SumTreeLib} from "../../src/libraries/SumTreeLib.sol";
@@ -9,10 +9,10 @@ import {Mintable} from "./Mintable.sol";
 import {Test} from "./Test.sol";
 import {Trees} from "./Trees.sol";
 
-/// @notice Random people in two bounties of one token. Every action is valid when it is made; one that would not be
+/// @notice Random people in three bounties of one token. Every action is valid when it is made; one that would not be
 /// valid is left out or must be refused. Ghosts count, apart from the contract, what came in, went out and was allocated.
 abstract contract Handler is Test {
-    uint256 public constant BOUNTIES = 2;
+    uint256 public constant BOUNTIES = 3;
     uint256 public constant PROVIDERS = 5;
     uint64 private constant NORM = 9;
 
@@ -38,12 +38,14 @@ abstract contract Handler is Test {
     mapping(uint256 bounty => uint256) internal _heldUntil;
     mapping(uint256 bounty => uint16) public reopened; // the voided round that is merged again
     mapping(uint256 bounty => mapping(uint16 round => uint96)) internal _paid; // by a merge
-    mapping(uint256 bounty => uint256) private _progress;
+    mapping(uint256 bounty => bool) internal _reached; // ended by a merge at the target
+    mapping(uint256 bounty => mapping(uint16 round => bool)) internal _released;
+    mapping(uint256 bounty => uint256) internal _progress;
     mapping(uint256 bounty => mapping(uint16 round => address[])) private _revealed; // by reveal index
     mapping(uint256 bounty => mapping(uint16 round => uint96[])) internal _payouts; // of standing merges, by member index
     mapping(uint256 bounty => mapping(uint256 index => address)) private _memberAt;
 
-    constructor(ITrainingMarket market_, Mintable token_, Terms[2] memory terms, address owner_) {
+    constructor(ITrainingMarket market_, Mintable token_, Terms[3] memory terms, address owner_) {
         (market, token, owner) = (market_, token_, owner_);
         bonders = [terms[0].aggregator, address(0xB0B)];
         _fund(owner);
@@ -110,7 +112,7 @@ abstract contract Handler is Test {
     }
 
     /// @dev Grows along a bounty's life: rounds, then phases within a round; the end is the greatest.
-    function _rank(Clock memory clock) private pure returns (uint256) {
+    function _rank(Clock memory clock) internal pure returns (uint256) {
         if (clock.phase >= Phase.Ended) return type(uint256).max;
         return uint256(clock.round) << 8 | uint256(clock.phase);
     }
@@ -272,9 +274,13 @@ abstract contract Handler is Test {
         rejected = rejected >> 128 & rejected & (1 << clock.reveals) - 1; // a quarter of the bits
 
         MergeClaim memory newMerge = _divided(bounty, id, clock, rejected);
+        newMerge.metric = who / 2 % 4 == 0 ? type(uint32).max : 1;
         vm.prank(account);
         market.merge(id, clock.round, newMerge);
         _noteMerge(bounty, clock.round, newMerge.paid);
+        uint32 target = market.terms(id).target;
+        _reached[bounty] = target != 0 && newMerge.metric >= target;
+        assertTrue(!_reached[bounty] || market.clock(id).phase == Phase.Ended, "I31: the target ends the bounty");
     }
 
     function _noteMerge(uint256 bounty, uint16 round, uint96 paid) private {
@@ -310,9 +316,12 @@ abstract contract Handler is Test {
     {
         address[] storage revealed = _revealed[BountyId.unwrap(id)][round];
         uint256 share = _share(id, round);
+        uint256 divisor = market.terms(id).minUpdates;
+        if (divisor < total) divisor = total;
+        if (_isDivided(id)) return uint96(share * total / divisor);
         for (uint256 k = 0; k < weights.length; ++k) {
             if (weights[k] == 0) continue;
-            uint96 pay = uint96(share * weights[k] / total);
+            uint96 pay = uint96(share * weights[k] / divisor);
             cumulative[market.provider(id, revealed[k]).index] += pay;
             paid += pay;
         }
@@ -394,6 +403,31 @@ abstract contract Handler is Test {
         market.claimLapsed(id, round, updateRoot);
     }
 
+    /// @dev I32: a share that contribution divides leaves once, when it has vested.
+    function release(uint256 bounty, uint256 round) external {
+        bounty = _bounty(bounty);
+        _release(bounty, uint16(bound(round, 1, roundsOf[bounty])));
+    }
+
+    function _release(uint256 bounty, uint16 round) internal act(bounty) {
+        address scores = market.scores();
+        if (!_isReleasable(bounty, round)) {
+            _refused(scores, abi.encodeCall(market.release, (BountyId.wrap(bounty), round)), "I32: released");
+            return;
+        }
+        _released[bounty][round] = true;
+        wentOut[bounty] += _paid[bounty][round];
+        taken[bounty] += _paid[bounty][round];
+        vm.prank(scores);
+        assertEq(market.release(BountyId.wrap(bounty), round), _paid[bounty][round], "I32: another share");
+    }
+
+    function _isReleasable(uint256 bounty, uint16 round) private view returns (bool) {
+        uint32 vestsAt = market.mergeOf(BountyId.wrap(bounty), round).vestsAt;
+        bool isDue = vestsAt != 0 && this.time() >= vestsAt;
+        return isDue && _isDivided(BountyId.wrap(bounty)) && !_released[bounty][round];
+    }
+
     function settle(uint256 bounty) external act(0) {
         market.settle(BountyId.wrap(_bounty(bounty)));
     }
@@ -424,6 +458,11 @@ abstract contract Handler is Test {
     }
 
     // --- the model's own view ---
+
+    /// @dev Whether the payout tree pays nothing, and another contract divides the shares.
+    function _isDivided(BountyId id) internal view returns (bool) {
+        return market.terms(id).rewardRule == RewardRule.Contribution;
+    }
 
     function _bounty(uint256 seed) internal pure returns (uint256) {
         return 1 + seed % BOUNTIES;

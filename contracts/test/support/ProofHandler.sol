@@ -15,7 +15,7 @@ contract ProofHandler is Handler {
 
     mapping(uint256 bounty => mapping(uint16 round => uint96[])) private _voided; // payouts, by member index
 
-    constructor(ITrainingMarket market_, Mintable token_, Terms[2] memory terms, address owner_)
+    constructor(ITrainingMarket market_, Mintable token_, Terms[3] memory terms, address owner_)
         Handler(market_, token_, terms, owner_)
     {}
 
@@ -31,6 +31,9 @@ contract ProofHandler is Handler {
         BountyId id = BountyId.wrap(bounty);
         market.settle(id);
         Clock memory clock = market.clock(id);
+        // I31: the end by target is undone too, and the rounds that were never opened will be
+        if (_reached[bounty]) _progress[bounty] = uint256(clock.round) << 8 | uint256(Phase.OpenMerge);
+        _reached[bounty] = false;
         _void(bounty, round, dice);
         _noteVoided(bounty, round);
         _noteInterrupted(bounty, round, clock);
@@ -167,6 +170,14 @@ contract ProofHandler is Handler {
         _refused(account, abi.encodeCall(market.disqualify, (id, round, updateRoot, account)), "I14: disqualified");
     }
 
+    /// @dev I14: nobody but the contract that divides has a share released.
+    function meddleWithShares(uint256 bounty, uint256 who, uint256 round) external act(0) {
+        bounty = _bounty(bounty);
+        address account = who % 2 == 0 ? owner : who % 3 == 0 ? market.proofs() : providerAt(who % PROVIDERS);
+        round = bound(round, 1, roundsOf[bounty]);
+        _refused(account, abi.encodeCall(market.release, (BountyId.wrap(bounty), uint16(round))), "I14: released");
+    }
+
     // --- the end of everything ---
 
     /// @dev Wait, then let everyone take what is theirs.
@@ -181,6 +192,7 @@ contract ProofHandler is Handler {
             market.settle(id);
             bool claimed_ = false; // the last merge that stands pays for all before it
             for (uint16 round = roundsOf[bounty]; round > 0; --round) {
+                _release(bounty, round);
                 bool lapsed = market.lapsedShare(id, round) != 0;
                 bool pays = !claimed_ && _payouts[bounty][round].length != 0;
                 for (uint256 k = 0; (pays || lapsed) && k < PROVIDERS; ++k) {
