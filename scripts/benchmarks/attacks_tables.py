@@ -68,8 +68,11 @@ def best(found: Found) -> float:
 
 
 def tables(outcomes: Outcomes) -> list[Table]:
+    """Tables of the worlds in which anything was played."""
     whole = [(cell, found) for cell, found in outcomes if cell.steps is None]
-    return [study_table(whole), *byzfl_tables(whole), *matrix_tables(whole)]
+    worlds = {cell.world for cell, _ in whole}
+    study = [study_table(whole)] if BUCKETING in worlds else []
+    return [*study, *byzfl_tables(whole), *(matrix_tables(whole) if EVERYTHING in worlds else ())]
 
 
 def study_table(outcomes: Outcomes) -> Table:
