@@ -45,9 +45,10 @@ def split_round(terms: Terms, number: int, counted: Sequence[Revealed]) -> Split
     counted: in the order of `Split.parts`; their weights are those that the chain recorded.
     """
     share = round_share(terms, number)
-    if counted and terms.reward_rule == RewardRule.CONTRIBUTION:
-        return Split((NOTHING,) * len(counted), NOTHING, released=share)
-    return split(share, [reveal.weight for reveal in counted])
+    if terms.reward_rule == RewardRule.CONTRIBUTION:
+        released = Wei(share * len(counted) // max(len(counted), terms.min_updates))
+        return Split((NOTHING,) * len(counted), Wei(share - released), released)
+    return split(share, [reveal.weight for reveal in counted], terms.min_updates)
 
 
 def pay_round(history: BountyHistory, number: int, rejected: int) -> tuple[Wei, Payouts]:

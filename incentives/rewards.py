@@ -1,7 +1,7 @@
 """How a round's share is divided among its accepted updates.
 
 docs/PROTOCOL.md, section 7. `equal` and `stake` are one division by integer weights, exact to the unit. Under
-`contribution` the payout tree divides nothing: the whole share is released to the contract that does.
+`contribution` the payout tree divides nothing: the share is released to the contract that does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Split:
     """A share divided.
 
     parts:   what each weight earns, in the order given.
-    residue: what the floors left over; it stays in escrow and is the owner's in the end.
+    residue: what the floors and updates missing from a quorum left over; it stays in escrow and is the owner's.
     released: what another contract divides.
     """
 
@@ -32,11 +32,20 @@ class Split:
         return Wei(sum(self.parts) + self.released)
 
 
-def split(share: Wei, weights: Sequence[int]) -> Split:
+def divisor_of(weights: Sequence[int], quorum: int) -> int:
+    """What a share is divided by: the weights' sum, but no less than the least weight of `quorum` updates.
+
+    So whoever leaves others out, for reasons that no contract can judge, makes nobody's part greater than that.
+    """
+    return max(sum(weights), quorum)
+
+
+def split(share: Wei, weights: Sequence[int], quorum: int = 1) -> Split:
     """Divide a share in proportion to weights.
 
     weights:  1 or more, one for each accepted update.
-    Rounding: each part down; the residue is less than the number of weights, or the whole share without weights.
+    quorum:   the bounty's least number of updates: fewer leave their parts undivided.
+    Rounding: each part down; with a quorum of weight the residue is less than the number of weights.
     Holds:    paid + residue == share; a part depends on its own weight and the total alone.
     Raises:   ValueError for a negative share or a weight below 1.
     """
@@ -46,11 +55,11 @@ def split(share: Wei, weights: Sequence[int]) -> Split:
         raise ValueError(f"weights must be 1 or more, not {min(weights)}")
     if not weights:
         return Split((), share)
-    total = sum(weights)
-    parts = tuple(Wei(share * weight // total) for weight in weights)
+    divisor = divisor_of(weights, quorum)
+    parts = tuple(Wei(share * weight // divisor) for weight in weights)
     residue = Wei(share - sum(parts))
     assert sum(parts) + residue == share, "every unit of the share is accounted for"
-    assert 0 <= residue < len(weights), "each floor leaves less than one unit"
+    assert residue >= 0, "floors never pay more than the share"
     return Split(parts, residue)
 
 

@@ -1,4 +1,4 @@
-"""The manifest's section `[masking]`: how members of a masked bounty are put in groups (docs/PROTOCOL.md, section 16)."""
+"""The manifest's section `[masking]`: how a masked bounty groups its members (docs/PROTOCOL.md, section 16)."""
 
 from __future__ import annotations
 

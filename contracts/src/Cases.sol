@@ -269,19 +269,21 @@ abstract contract Cases is ICases {
         return payout.previousCumulative;
     }
 
-    /// @dev All weight that was accepted. At least 1 where an update was.
-    function _totalWeight(RevealWord[] memory shown) internal pure returns (uint256 total) {
+    /// @dev What a share is divided by: all weight that was accepted, but never less than a quorum of updates has at
+    /// least. So who leaves others out for reasons that no contract can judge makes nobody's part greater than that.
+    function _divisor(Case memory present, RevealWord[] memory shown) internal pure returns (uint256 divisor) {
         for (uint256 k = 0; k < shown.length; ++k) {
-            total += shown[k].weight();
+            divisor += shown[k].weight();
         }
+        if (divisor < present.terms.minUpdates) divisor = present.terms.minUpdates;
     }
 
     /// @dev What all payout leaves together gain by the round.
     function _allEarned(Case memory present, RevealWord[] memory shown) internal pure returns (uint256 all) {
-        (uint256 share, uint256 total) = (_share(present), _totalWeight(shown));
-        if (_paysByContribution(present)) return total == 0 ? 0 : share;
+        (uint256 share, uint256 divisor) = (_share(present), _divisor(present, shown));
+        if (_paysByContribution(present)) return share * shown.length / divisor; // each weighs 1
         for (uint256 k = 0; k < shown.length; ++k) {
-            all += share * shown[k].weight() / total;
+            all += share * shown[k].weight() / divisor;
         }
     }
 
@@ -295,7 +297,7 @@ abstract contract Cases is ICases {
         RevealWord[] memory shown = _acceptedReveals(present, updateRoots);
         for (uint256 k = 0; k < shown.length; ++k) {
             if (shown[k].provider() == account) {
-                return uint96(_share(present) * shown[k].weight() / _totalWeight(shown));
+                return uint96(_share(present) * shown[k].weight() / _divisor(present, shown));
             }
         }
         return 0;

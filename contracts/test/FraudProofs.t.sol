@@ -240,9 +240,23 @@ contract FraudProofsTest is ProofTest {
         _revealed(3);
         _post(_honest(rejects ? 2 : 0));
         seat %= 3;
-        uint96 earned = rejects && seat == 1 ? 0 : uint96(_share(1) / (rejects ? 2 : 3));
+        uint96 earned = rejects && seat == 1 ? 0 : uint96(_share(1) / 3);
         _refused(ICases.NoFault.selector);
         _provesPayout(seat, earned, rejects ? 2 : 0);
+    }
+
+    /// @dev Left alone by reasons that no contract judges, an update earns no more than a quorum's part.
+    function test_provePayout__whenTheOnlyOneAcceptedTakesTheWholeShare__voidsTheMerge() public {
+        _revealed(3);
+        MergeClaim memory made = _honest(6);
+        uint96[] memory payouts = new uint96[](3);
+        payouts[0] = uint96(_share(1));
+        _setPayouts(payouts);
+        (made.payoutRoot, made.paid) = (_claimOf(0, 0, "").payoutRoot, uint96(_share(1)));
+        _post(made);
+        uint256 balance = _balance(PROVER);
+        _provesPayout(0, uint96(_share(1)), 6);
+        _assertVoided(PROVER, balance);
     }
 
     function test_provePayout__whenOneWeiWasMoved__voidsTheMerge() public {

@@ -159,11 +159,11 @@ def _division_rows(one: RoundReceipt) -> dict[str, object]:
     if division is None:
         return {"pay": "nothing"}
     lapsed = one.outcome in (Outcome.LAPSED, Outcome.UNSETTLED)
-    what = "updates, or the quorum where that is more" if lapsed else f"weight of {division.updates} accepted updates"
+    what = "updates" if lapsed else f"weight of {division.updates} accepted updates"
     bond = f", {division.bond} of it the silent aggregator's bond" if division.bond else ""
     return {
         "pool": f"{division.pool} units{bond}",
-        "divided by": f"{division.total} ({what})",
+        "divided by": f"{division.total} ({what}, or the quorum where that is more)",
         "floor": f"{division.pool} × {division.weight} // {division.total} = {division.amount} units",
         "remainder": f"{division.remainder}/{division.total} of a unit, which stays with the owner",
         "pay": f"{exact(division.amount)} tokens",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from incentives.payouts import cumulative_payouts, expected_paid
-from incentives.rewards import weight_of
+from incentives.rewards import divisor_of, weight_of
 from incentives.settlement import Settlement, open_settlement, settle_next
 from incentives.shares import lapsed_share, round_share
 from ledger.commitments import payout_root, payout_tree
@@ -192,7 +192,8 @@ def _division(view: ProviderView, one: RoundHistory, mine: Revealed | None, outc
             return None
         if view.scoring is not None:
             return scored_division(view.scoring, one, mine, len(counted))
-        return Division(share, mine.weight, sum(reveal.weight for reveal in counted), len(counted))
+        divisor = divisor_of([reveal.weight for reveal in counted], view.history.posted.terms.min_updates)
+        return Division(share, mine.weight, divisor, len(counted))
     if outcome not in (Outcome.LAPSED, Outcome.UNSETTLED):
         return None
     bond = _lapsed_bond(view, one)

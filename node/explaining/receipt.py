@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 class Division:
     """`pool * weight // total`, as it was divided for one update.
 
-    total:     the weights of all accepted updates; of a lapsed round its updates, or the quorum where that is more.
+    total:     the weights of all accepted updates, of a lapsed round its updates; the quorum where that is more.
     bond:      the part of the pool that was a silent aggregator's bond.
     """
 

@@ -308,8 +308,8 @@ class Market:
 
     def merge(self, who: Address, rejected: int, metric: int = 0) -> None:
         counted = [one for one in self.shown if not rejected >> one.index & 1]
-        total = sum(one.weight for one in counted)
-        undivided = self.share(self.round) if counted and self.by_contribution else 0
+        total = max(sum(one.weight for one in counted), self.terms.min_updates)
+        undivided = self.share(self.round) * len(counted) // total if self.by_contribution else 0
         pays: dict[Address, int] = {}
         for one in counted if not self.by_contribution else ():
             pays[one.provider] = pays.get(one.provider, 0) + self.share(self.round) * one.weight // total

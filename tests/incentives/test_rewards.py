@@ -28,6 +28,16 @@ def test_split__when_a_share_is_divided__then_every_unit_is_accounted_for(share:
     assert all(part >= 0 for part in divided.parts)
 
 
+@given(SHARES, WEIGHTS, st.integers(1, 256))
+def test_split__when_a_quorum_is_missing__then_nobody_earns_more_than_in_a_bare_quorum(
+    share: Wei, weights: list[int], quorum: int
+) -> None:
+    divided = split(share, weights, quorum)
+    assert divided.paid + divided.residue == share
+    filled = split(share, [*weights, *[1] * (quorum - sum(weights))], quorum)
+    assert divided.parts == filled.parts[: len(weights)]
+
+
 @given(SHARES, WEIGHTS, st.randoms(use_true_random=False))
 def test_split__when_the_order_changes__then_each_weight_earns_the_same(
     share: Wei, weights: list[int], random: Random

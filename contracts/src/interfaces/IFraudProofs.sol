@@ -104,7 +104,7 @@ interface IFraudProofs is ICases {
     function provePayout(Disputed calldata disputed, PayoutOpening calldata payout, bytes32[] calldata updateRoots)
         external;
 
-    /// @notice The merge's `paid` is not what its accepted updates earn together (by contribution: the whole share), or
+    /// @notice The merge's `paid` is not what its accepted updates earn together (by contribution: their part of the share), or
     /// its payout tree has no leaf for a provider that earned by it, or fewer leaves than the one before.
     /// @param updateRoots The accepted updates' roots, by rising reveal index.
     /// @param leafless A provider of one of them that has no leaf; anything where it is about something else.

@@ -170,10 +170,10 @@ abstract contract ProofTest is MarketTest {
         afterwards = _mergedChunk(_round(), order);
         uint96[] memory payouts = new uint96[](count);
         for (uint256 k = 0; k < order.length; ++k) {
-            payouts[order[k]] = uint96(_share(1) / order.length);
+            payouts[order[k]] = uint96(_share(1) / count); // all of them are the quorum
         }
         _setPayouts(payouts);
-        made = _claimOf(order.length == 0 ? 0 : uint96(_share(1) / order.length * order.length), rejected, "");
+        made = _claimOf(uint96(_share(1) / count * order.length), rejected, "");
         made.reasons = new bytes(4 * (count - order.length));
         made.stateRoot = _stateRoot(afterwards, "after");
     }
