@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import torch
 import typer
 
+from ledger.errors import BadInput
 from ledger.records import MergeRule
 from node.cli.arguments import Json
 from node.cli.output import console, pairs, print_json
@@ -22,6 +23,14 @@ from node.robustness import default_attackers, withstood, withstood_groups
 
 RuleName = Literal["mean", "trimmed_mean", "median", "multi_krum", "geometric_median", "nearest_neighbours"]
 """The rules that need no radius; `centered_clip` is set in the manifest, once the updates' distances are known."""
+
+Masked = Annotated[
+    int | None, typer.Option(min=3, max=15, help="Mask updates: only sums of groups of about so many can be seen.")
+]
+SealedFor = Annotated[
+    list[str] | None,
+    typer.Option(help="Encrypt updates for this key (`fedbounty key show`): the aggregator's, then auditors'."),
+]
 
 
 def pack(
@@ -53,9 +62,8 @@ def pack(
     ] = None,
     sample_rate: Annotated[float, typer.Option(help="With --noise: part of the examples in a step.")] = 0.04,
     steps: Annotated[int, typer.Option(help="With --noise: steps of training a round, for epochs.")] = 50,
-    masked: Annotated[
-        int | None, typer.Option(min=3, max=15, help="Mask updates: only sums of groups of about so many can be seen.")
-    ] = None,
+    masked: Masked = None,
+    sealed_for: SealedFor = None,
     as_json: Json = False,
 ) -> None:
     """Export a model with torch.export and write a manifest, ready for `fedbounty bounty post`.
@@ -68,6 +76,7 @@ def pack(
     what epsilon that gives.
 
     With --masked, the rule counts groups instead of updates, and pay is by groups: all of one are paid, or nobody.
+    With --sealed-for, nobody else can read updates; disputes are settled by disclosing the keys of single updates.
     """
     merge = merge_section(rule, attackers, min_updates if masked is None else group_count(min_updates, masked))
     seen = survey(holdout, label, regression)
@@ -83,6 +92,7 @@ def pack(
         "screening": {},
     } | ({} if noise is None else _private(noise, sample_rate, steps, _training(optimizer, learning_rate, batch_size)))
     fields = fields if masked is None else _masked(fields, masked)
+    fields = _sealed(fields, sealed_for) if sealed_for else fields
     package = export_package(module, torch.zeros(2, *seen.input_shape), folder, fields)
     shutil.copyfile(holdout, folder / f"holdout{holdout.suffix}")
     manifest = read_package(folder) if target is None else with_target(read_package(folder), target)
@@ -128,6 +138,17 @@ def _masked(fields: dict[str, Any], group: int) -> dict[str, Any]:
     section = {"group": group, "threshold": max(group // 2 + 1, round(2 * group / 3))}
     rest = {name: value for name, value in fields.items() if name != "screening"}
     return rest | {"privacy": {**fields.get("privacy", {}), "mode": "masked"}, "masking": section}
+
+
+def _sealed(fields: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """The sections with encryption; noise stays.
+
+    Raises: BadInput together with masks, which hide more.
+    """
+    if "masking" in fields:
+        raise BadInput("Masked updates need no encryption: nobody can read them. Use --masked or --sealed-for.")
+    section = {"aggregator": keys[0], "auditors": keys[1:]}
+    return fields | {"privacy": {**fields.get("privacy", {}), "mode": "encrypted"}, "encryption": section}
 
 
 def _task(regression: bool) -> dict[str, str]:
