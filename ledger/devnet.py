@@ -33,6 +33,8 @@ from ledger.transactions import Transactor
 MNEMONIC = "test test test test test test test test test test test junk"
 """The words that every Ethereum developer's tool starts from: nobody's money may ever be there."""
 CHAIN_ID = 31337
+STATES = "states"
+"""Folder of the states of old blocks. Anvil would keep them in the home directory, gigabytes an hour, for ever."""
 STOP_SECONDS = 15.0
 """Long enough to write the state of a long-lived chain."""
 
@@ -93,9 +95,10 @@ def start_devnet(directory: Path, settings: DevnetSettings = DevnetSettings()) -
     """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    config, log = directory / "anvil.json", directory / "anvil.log"
+    config, log, states = directory / "anvil.json", directory / "anvil.log", directory / STATES
     for leftover in (config, log):
         leftover.unlink(missing_ok=True)
+    shutil.rmtree(states, ignore_errors=True)
     with TemporaryFile("w+") as said:
         process = start_guarded(_command(directory, config, settings), log, said)
         try:
@@ -104,6 +107,7 @@ def start_devnet(directory: Path, settings: DevnetSettings = DevnetSettings()) -
         finally:
             stop(process, STOP_SECONDS)
             config.unlink(missing_ok=True)
+            shutil.rmtree(states, ignore_errors=True)
 
 
 def deploy_contracts(transactor: Transactor) -> Deployed:
@@ -168,6 +172,7 @@ def _command(directory: Path, config: Path, settings: DevnetSettings) -> list[st
     command = [str(_anvil(settings.anvil)), "--host", "127.0.0.1", "--port", str(settings.port)]
     command += ["--chain-id", str(settings.chain_id), "--accounts", str(settings.accounts)]
     command += ["--mnemonic", settings.mnemonic, "--config-out", str(config)]
+    command += ["--cache-path", str(directory / STATES)]
     if settings.block_seconds:
         command += ["--block-time", str(settings.block_seconds), *(["--mixed-mining"] if settings.eager else [])]
     if settings.keep_state:

@@ -14,7 +14,7 @@ import pytest
 from ledger.accounts import Key, new_key
 from ledger.artifacts import artifact
 from ledger.chain import Chain, connect
-from ledger.devnet import DevnetSettings, deploy_contracts, fund_ether, mint_tokens, start_devnet
+from ledger.devnet import STATES, DevnetSettings, deploy_contracts, fund_ether, mint_tokens, start_devnet
 from ledger.errors import BadInput
 from ledger.processes import ROOT
 from ledger.transactions import Transactor
@@ -55,6 +55,7 @@ def test_start_devnet__with_settings__then_the_chain_follows_them(tmp_path: Path
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(devnet.rpc_url.rpartition(":")[2]))) != 0
     assert not (tmp_path / "anvil.json").exists()
+    assert not (tmp_path / STATES).exists(), "old states stay nowhere"
 
 
 def test_start_devnet__when_the_state_is_kept__then_the_next_start_goes_on(tmp_path: Path) -> None:
