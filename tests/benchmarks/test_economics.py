@@ -9,7 +9,7 @@ from node.explaining.gas import MEASURED_GAS
 from scripts.benchmarks.economics import AWAY, NOTICED, STAKES, Setting, best_at
 from scripts.benchmarks.lying_money import exposure, left_out, proven
 from scripts.benchmarks.strategies import HONEST, HONEST_GROUP, STRATEGIES
-from scripts.benchmarks.strategy_games import PERSONS, ROUNDS, Game, Round
+from scripts.benchmarks.strategy_games import PERSONS, QUORUM, ROUNDS, Game, Round
 from scripts.benchmarks.strategy_money import FORFEIT, TOKEN, UnsoundGame, check_sound, settle_game
 from tests import builders as make
 
@@ -66,8 +66,8 @@ def test_proven__of_a_lie__then_half_of_the_bond_is_the_provers_and_nothing_come
     assert (verdict.bond, verdict.prover, verdict.aggregator_keeps) == (9.0, 4.5, 0.0)
 
 
-def test_left_out__when_all_others_are_called_unavailable__then_one_account_takes_the_round() -> None:
-    assert left_out(own_accounts=1) == (PERSONS, 1.0)
+def test_left_out__when_all_others_are_called_unavailable__then_an_account_earns_a_quorums_part() -> None:
+    assert left_out(own_accounts=1) == (PERSONS / QUORUM, 1.0)
     assert left_out(own_accounts=0) == (0.0, 0.0)
 
 
