@@ -20,6 +20,7 @@ from node.aggregator.merge_work import MadeMerge, MergeWork
 from node.merging import merge_mean
 from node.round_updates import check_updates
 from node.state_files import decode_state, encode_state
+from node.targets import measured_units
 from node.verification import VerifiedUpdate
 from tests.integration.forgery import COORDINATES
 
@@ -80,7 +81,11 @@ def dropped(work: MergeWork, history: BountyHistory, number: int, claim: MergeCl
 
 def _rejecting(work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim, reason: Reason) -> MergeClaim:
     paid, payouts = pay_round(history, number, 0b10)
-    without = _with_state(work, claim, _merged_without(work, history, number, left_out=1))
+    state_D = _merged_without(work, history, number, left_out=1)
+    assert work._scorer is not None, "the stage's package has a hold-out"
+    without = replace(
+        _with_state(work, claim, state_D), metric=measured_units(work._scorer.score(state_D), work._manifest)
+    )
     root = payout_root(payout_tree(payouts))
     return replace(without, paid=paid, payout_root=root, rejected=0b10, reasons=pack_reasons([GivenReason(reason)]))
 

@@ -76,7 +76,7 @@ def test_audit__when_a_good_update_is_rejected__then_names_the_update(world: Wor
 
 def test_audit__when_an_update_is_called_unavailable__then_it_cannot_tell_and_says_so(world: World) -> None:
     report = audited(world, run(world, liars.called_unavailable))
-    assert report.verdict == Verdict.OK
+    assert report.verdict == Verdict.OK, report.all_differences
     assert any("unavailable" in one.what for one in report.unchecked)
 
 
