@@ -53,6 +53,7 @@ class Cast:
     ) -> None:
         self.world = world
         self.owner, self.merger = world.party("owner", ipfs), world.party("merger", ipfs)
+        self.earlier = set(self.owner.store.pinned())
         sizes = {"rounds": 1, "min_updates": MEMBERS - 1, "max_updates": MEMBERS}
         self.bounty = world.post(self.owner, self.merger, masked(group, threshold), **sizes)
         self.parties: list[Party] = [world.party(f"p{number}", ipfs) for number in range(MEMBERS)]
@@ -82,8 +83,9 @@ class Cast:
         return work.plain
 
     def published(self) -> list[bytes]:
+        """What was pinned since the bounty was posted; the node has other tests' files too."""
         store = self.owner.store
-        return [store.fetch(digest, 10**7, 3.0) for digest in store.pinned()]
+        return [store.fetch(digest, 10**7, 3.0) for digest in set(store.pinned()) - self.earlier]
 
 
 def mean_of(updates: Sequence[NDArray[np.int16]]) -> NDArray[np.int32]:
