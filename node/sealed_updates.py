@@ -18,7 +18,7 @@ from ledger.cid import to_cid
 from ledger.errors import BadInput, ContentUnavailable
 from ledger.keccak import Hash32
 from ledger.records import Address, BountyId, Revealed
-from node.sealing import NotARecipient, SealContext, content_key, is_content_key, seal, unseal
+from node.sealing import NotARecipient, SealContext, content_key, exchange_key, is_content_key, seal, unseal
 
 MAX_DISCLOSED_BYTES = 1 << 20
 _HEX = re.compile(r"0x[0-9a-f]{64}")
@@ -37,14 +37,9 @@ class SealedUpdate(ContentUnavailable):
         )
 
 
-def exchange_key(key: Key) -> X25519PrivateKey:
-    """The secret behind the public key that an account announces; derived, so it can't be lost."""
-    return X25519PrivateKey.from_private_bytes(key.derive(b"fedbounty/x25519/1"))
-
-
 def exchange_public_key(key: Key) -> bytes:
     """The X25519 public key of an account: what a provider announces, and what an owner names a recipient by."""
-    return exchange_key(key).public_key().public_bytes_raw()
+    return exchange_key(key.derive).public_key().public_bytes_raw()
 
 
 def own_content_key(key: Key, context: SealContext) -> bytes:

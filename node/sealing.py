@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -68,6 +68,14 @@ class SealContext:
         """Bytes that every seal and every derived key of this update is bound to."""
         words = (self.chain_id, int(self.market, 16), self.bounty, self.round, int(self.provider, 16))
         return b"fedbounty/sealed/1" + b"".join(word.to_bytes(32, "big") for word in words) + self.root
+
+
+def exchange_key(derive: Callable[[bytes], bytes]) -> X25519PrivateKey:
+    """The secret behind the public key that an account announces; derived, so it can't be lost.
+
+    derive: turns a label into 32 bytes that only the account can make.
+    """
+    return X25519PrivateKey.from_private_bytes(derive(b"fedbounty/x25519/1"))
 
 
 def public_key(data: bytes) -> X25519PublicKey:

@@ -21,12 +21,12 @@ from node.sealed_updates import (
     Reader,
     SealedUpdate,
     Sealer,
-    exchange_key,
     exchange_public_key,
     own_content_key,
     read_disclosed,
     render_disclosed,
 )
+from node.sealing import exchange_key
 from node.settings import Settings
 
 ContentKeys = Annotated[
@@ -38,7 +38,7 @@ ContentKeys = Annotated[
 def reader_of(ledgers: Ledgers, account: Account) -> Reader:
     """Opens what is sealed for an account."""
     market = ledgers.market
-    return Reader(market.chain.chain_id, market.address, exchange_key(account.key))
+    return Reader(market.chain.chain_id, market.address, exchange_key(account.key.derive))
 
 
 def disclosed_reader(ledgers: Ledgers, paths: list[Path] | None) -> Reader | None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from ledger.accounts import Key
 from ledger.errors import BadInput
 from node.masking.context import RoundContext
-from node.sealing import public_key
+from node.sealing import exchange_key, public_key
 
 SEED_BYTES = 32
 INDEX_BYTES = 2
@@ -33,7 +33,7 @@ class Secrets:
 
 
 def secrets_of(derive: Derive) -> Secrets:
-    return Secrets(derive, X25519PrivateKey.from_private_bytes(derive(b"fedbounty/x25519/1")))
+    return Secrets(derive, exchange_key(derive))
 
 
 def encryption_key(key: Key) -> bytes:

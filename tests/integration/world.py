@@ -39,7 +39,8 @@ from node.provider.daemon import ProviderDaemon, ProviderSetup
 from node.provider.local_work import LocalWork, LocalWorkSetup
 from node.provider.masking import MaskingPlace, open_masking
 from node.scoring import open_scorer
-from node.sealed_updates import Reader, Sealer, exchange_key
+from node.sealed_updates import Reader, Sealer
+from node.sealing import exchange_key
 from tests.door import rpc
 
 TOKEN = 10**18
@@ -127,7 +128,7 @@ class World:
             transactor.close()
 
     def files(self, party: Party) -> BountyFiles:
-        reader = Reader(self.chain.chain_id, self.market.address, exchange_key(party.key))
+        reader = Reader(self.chain.chain_id, self.market.address, exchange_key(party.key.derive))
         return BountyFiles(party.store, party.home / "cache", FETCH_SECONDS, reader)
 
     def provider(self, party: Party, bounty: BountyId, seed: int = 0, stake: int | None = None) -> ProviderDaemon:
