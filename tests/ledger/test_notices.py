@@ -27,7 +27,7 @@ from ledger.notices import (
 )
 from ledger.unixfs import digest_of
 from tests import door
-from tests.ledger.test_transactions import HASTE, Stage
+from tests.ledger.test_transactions import ENDURANCE, HASTE, Stage
 
 pytestmark = pytest.mark.chain
 
@@ -61,7 +61,8 @@ def test_send__when_mined__then_tells_sent_and_settled_with_the_gas(told: tuple[
 
 def test_send__when_replaced__then_tells_each_attempt_and_one_end(told: tuple[Stage, list[Notice]]) -> None:
     stage, heard = told
-    with stage.not_mining(), stage.meanwhile(stage.mine, after=0.5):
+    stage.restart(ENDURANCE)
+    with stage.not_mining(), stage.meanwhile(stage.wait_for_replacement, stage.mine):
         receipt = stage.transactor.send("knock", stage.knock())
     *sent, settled = transactions(heard)
     assert [one.attempt for one in sent if isinstance(one, TransactionSent)] == list(range(1, len(sent) + 1))

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests import door
 pytestmark = pytest.mark.chain
 
 HASTE = Patience(poll_seconds=0.02, replace_after_seconds=0.3, give_up_after_seconds=1.0, receipt_grace_seconds=0.3)
+ENDURANCE = replace(HASTE, give_up_after_seconds=60.0)
 GWEI = 10**9
 
 
@@ -45,10 +47,10 @@ class Stage:
     def nonce(self) -> int:
         return int(self.rpc("eth_getTransactionCount", self.key.address, "latest"), 16)
 
-    def restart(self) -> None:
+    def restart(self, patience: Patience = HASTE) -> None:
         """As after a crash: only what is on disk and on the chain is left."""
         self.transactor.close()
-        self.transactor = Transactor(self.chain, self.key, self.state, HASTE)
+        self.transactor = Transactor(self.chain, self.key, self.state, patience)
 
     @contextmanager
     def not_mining(self) -> Iterator[None]:
@@ -60,13 +62,12 @@ class Stage:
             self.rpc("evm_setAutomine", True)
 
     @contextmanager
-    def meanwhile(self, *actions: Callable[[], object], after: float = 0.0) -> Iterator[None]:
+    def meanwhile(self, *actions: Callable[[], object]) -> Iterator[None]:
         """Do something as soon as a transaction of ours is pending, while the body waits for it."""
 
         def act() -> None:
             while int(self.rpc("eth_getTransactionCount", self.key.address, "pending"), 16) == self.nonce():
                 time.sleep(0.01)
-            time.sleep(after)
             for action in actions:
                 action()
 
@@ -79,6 +80,16 @@ class Stage:
         """Wait until a call of the door is what is pending, whatever else of ours was."""
         while self.door.lower() not in str(self.rpc("txpool_content")["pending"]).lower():
             time.sleep(0.01)
+
+    def wait_for_replacement(self) -> None:
+        """Wait until what is pending of ours is another transaction than the one that was pending first."""
+        first = self.pending()
+        while self.pending() == first:
+            time.sleep(0.01)
+
+    def pending(self) -> object:
+        """What waits of ours to be mined."""
+        return self.rpc("txpool_content")["pending"][self.key.address.lower()]
 
     def mine(self) -> None:
         self.rpc("anvil_mine", "0x1")
@@ -124,7 +135,8 @@ def test_send__when_it_fails_only_when_mined__then_its_error_and_the_next_goes_t
 
 def test_send__when_not_mined_for_a_while__then_replaced_at_an_eighth_more(stage: Stage) -> None:
     nonce = stage.nonce()
-    with stage.not_mining(), stage.meanwhile(stage.mine, after=0.5):
+    stage.restart(ENDURANCE)
+    with stage.not_mining(), stage.meanwhile(stage.wait_for_replacement, stage.mine):
         receipt = stage.transactor.send("knock", stage.knock())
     first, second, *_ = attempts = stage.transactor._journal.attempts(nonce)
     assert second.fees.max_fee * 8 >= first.fees.max_fee * 9
