@@ -7,21 +7,29 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.durable_files import open_durable
 from ledger.errors import BadInput
 from ledger.records import Address
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS transactions (
-    nonce INTEGER PRIMARY KEY, action TEXT NOT NULL, recipient TEXT NOT NULL, data BLOB NOT NULL,
-    value TEXT NOT NULL, gas INTEGER NOT NULL, settled TEXT);
-CREATE TABLE IF NOT EXISTS attempts (
-    id INTEGER PRIMARY KEY, nonce INTEGER NOT NULL REFERENCES transactions ON DELETE CASCADE,
-    hash TEXT NOT NULL UNIQUE, raw BLOB NOT NULL, max_fee TEXT NOT NULL, tip TEXT NOT NULL);
-"""
+_MIGRATIONS = (
+    """
+    CREATE TABLE IF NOT EXISTS transactions (
+        nonce INTEGER PRIMARY KEY, action TEXT NOT NULL, recipient TEXT NOT NULL, data BLOB NOT NULL,
+        value TEXT NOT NULL, gas INTEGER NOT NULL, settled TEXT);
+    CREATE TABLE IF NOT EXISTS attempts (
+        id INTEGER PRIMARY KEY, nonce INTEGER NOT NULL REFERENCES transactions ON DELETE CASCADE,
+        hash TEXT NOT NULL UNIQUE, raw BLOB NOT NULL, max_fee TEXT NOT NULL, tip TEXT NOT NULL)
+    """,
+)
+
+
+class BrokenBook(BadInput):
+    def __init__(self, path: Path, detail: str) -> None:
+        self.path, self.detail = path, detail
+        super().__init__(f"The transaction journal {path} can't be used ({detail}). Move it away to start anew.")
 
 
 @dataclass(frozen=True)
@@ -84,15 +92,7 @@ class Journal:
     """The account's transactions on one chain; the caller sees to it that one thread at a time is here."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self._database.executescript("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL;" + _TABLES)
-        except sqlite3.DatabaseError as error:
-            self._database.close()
-            raise BadInput(
-                f"The transaction journal {path} is damaged ({error}). Move it away to start anew."
-            ) from error
+        self._database = open_durable(path, _MIGRATIONS, BrokenBook, one_thread=False)
 
     def open(self) -> Open | None:
         """The transaction that is not settled yet."""

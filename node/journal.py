@@ -6,33 +6,34 @@ line finds the same update again and never trains or submits twice for a round.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.cid import Digest
+from ledger.durable_files import open_durable
 from ledger.errors import BadInput
 from ledger.keccak import Hash32
 from ledger.records import Address, BountyId
 
-_SCHEMA_VERSION = 3
-_SCHEMA = """
-CREATE TABLE update_made (
-    chain_id INTEGER NOT NULL,
-    market TEXT NOT NULL,
-    bounty INTEGER NOT NULL,
-    round INTEGER NOT NULL,
-    provider TEXT NOT NULL,
-    cid BLOB NOT NULL,
-    root BLOB NOT NULL,
-    base_state BLOB NOT NULL,
-    summary TEXT NOT NULL,
-    momentum BLOB,
-    PRIMARY KEY (chain_id, market, bounty, round, provider)
-) STRICT
-"""
+_MIGRATIONS = (
+    "DROP TABLE IF EXISTS update_made",  # of markets that are gone
+    """
+    DROP TABLE IF EXISTS update_made;
+    CREATE TABLE update_made (
+        chain_id INTEGER NOT NULL,
+        market TEXT NOT NULL,
+        bounty INTEGER NOT NULL,
+        round INTEGER NOT NULL,
+        provider TEXT NOT NULL,
+        cid BLOB NOT NULL,
+        root BLOB NOT NULL,
+        base_state BLOB NOT NULL,
+        summary TEXT NOT NULL,
+        PRIMARY KEY (chain_id, market, bounty, round, provider)
+    ) STRICT
+    """,
+    "ALTER TABLE update_made ADD COLUMN momentum BLOB",
+)
 
 
 class BrokenJournal(BadInput):
@@ -76,15 +77,8 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        try:
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._migrate()
-        except sqlite3.DatabaseError as error:
-            raise BrokenJournal(path, str(error)) from error
+        self._database = open_durable(path, _MIGRATIONS, BrokenJournal)
 
     def close(self) -> None:
         self._database.close()
@@ -92,12 +86,11 @@ class Journal:
     def record(self, scope: Scope, made: MadeUpdate) -> None:
         """Write down an update; a second one for the same round is ignored, the first stands."""
         row = (*_key(scope), made.round, scope.provider, made.cid, made.root)
-        with self._transaction():
-            self._database.execute(
-                "INSERT OR IGNORE INTO update_made (chain_id, market, bounty, round, provider, cid, root, "
-                "base_state, summary, momentum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, made.base_state, made.summary, made.momentum),
-            )
+        self._database.execute(
+            "INSERT OR IGNORE INTO update_made (chain_id, market, bounty, round, provider, cid, root, "
+            "base_state, summary, momentum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, made.base_state, made.summary, made.momentum),
+        )
 
     def made(self, scope: Scope, round_number: int) -> MadeUpdate | None:
         """The update made for a round, if there is one."""
@@ -110,29 +103,6 @@ class Journal:
             return None
         number, cid, root, base, summary, momentum = row
         return MadeUpdate(number, Digest(cid), Hash32(root), Hash32(base), summary, momentum)
-
-    def _migrate(self) -> None:
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version > _SCHEMA_VERSION:
-            raise BrokenJournal(self.path, f"it was written by a newer version (schema {version})")
-        if version < _SCHEMA_VERSION:
-            with self._transaction():
-                if version == 2:
-                    self._database.execute("ALTER TABLE update_made ADD COLUMN momentum BLOB")
-                else:
-                    self._database.execute("DROP TABLE IF EXISTS update_made")  # of markets that are gone
-                    self._database.execute(_SCHEMA)
-                self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
 
 def _key(scope: Scope) -> tuple[int, str, int]:

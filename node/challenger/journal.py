@@ -5,25 +5,26 @@ One SQLite file a node. What was sent is not in it: the chain knows that.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.durable_files import open_durable
 from ledger.errors import BadInput
 from ledger.records import Merged
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS merge_checked (
-    market TEXT NOT NULL,
-    bounty INTEGER NOT NULL,
-    round INTEGER NOT NULL,
-    record_hash BLOB NOT NULL,
-    verdict TEXT NOT NULL,
-    sentence TEXT NOT NULL,
-    PRIMARY KEY (market, bounty, round, record_hash)
-) STRICT
-"""
+_MIGRATIONS = (
+    """
+    CREATE TABLE IF NOT EXISTS merge_checked (
+        market TEXT NOT NULL,
+        bounty INTEGER NOT NULL,
+        round INTEGER NOT NULL,
+        record_hash BLOB NOT NULL,
+        verdict TEXT NOT NULL,
+        sentence TEXT NOT NULL,
+        PRIMARY KEY (market, bounty, round, record_hash)
+    ) STRICT
+    """,
+)
 
 RIGHT = "right"
 PROVEN = "proven"
@@ -64,19 +65,8 @@ class ChallengeJournal:
     """
 
     def __init__(self, path: Path, market: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._market = market
-        try:
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version > _SCHEMA_VERSION:
-                raise BrokenChallengeJournal(path, f"it was written by a newer version (schema {version})")
-            self._database.execute(_SCHEMA)
-            self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        except sqlite3.DatabaseError as error:
-            raise BrokenChallengeJournal(path, str(error)) from error
+        self._database = open_durable(path, _MIGRATIONS, BrokenChallengeJournal)
 
     def close(self) -> None:
         self._database.close()

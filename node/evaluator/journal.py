@@ -6,26 +6,27 @@ again. The number without its noise is nowhere kept.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.durable_files import open_durable
 from ledger.errors import BadInput
 from ledger.evaluation_records import ReportScope, Units
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS report_made (
-    chain_id INTEGER NOT NULL,
-    market TEXT NOT NULL,
-    evaluation INTEGER NOT NULL,
-    account TEXT NOT NULL,
-    value INTEGER NOT NULL,
-    examples INTEGER NOT NULL,
-    noise INTEGER NOT NULL,
-    PRIMARY KEY (chain_id, market, evaluation, account)
-) STRICT
-"""
+_MIGRATIONS = (
+    """
+    CREATE TABLE IF NOT EXISTS report_made (
+        chain_id INTEGER NOT NULL,
+        market TEXT NOT NULL,
+        evaluation INTEGER NOT NULL,
+        account TEXT NOT NULL,
+        value INTEGER NOT NULL,
+        examples INTEGER NOT NULL,
+        noise INTEGER NOT NULL,
+        PRIMARY KEY (chain_id, market, evaluation, account)
+    ) STRICT
+    """,
+)
 
 
 class BrokenReportJournal(BadInput):
@@ -53,19 +54,8 @@ class ReportJournal:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        try:
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version > _SCHEMA_VERSION:
-                raise BrokenReportJournal(path, f"it was written by a newer version (schema {version})")
-            self._database.execute(_SCHEMA)
-            self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        except sqlite3.DatabaseError as error:
-            raise BrokenReportJournal(path, str(error)) from error
+        self._database = open_durable(path, _MIGRATIONS, BrokenReportJournal)
 
     def close(self) -> None:
         self._database.close()

@@ -6,31 +6,29 @@ One SQLite file a node. A release is charged, and the charge is on disk, before 
 from __future__ import annotations
 
 import math
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 
+from ledger.durable_files import open_durable, transaction
 from ledger.errors import BadInput
 from node.privacy.accounting import Bare, Concentrated, Pure, SampledGaussian, Spend, epsilon
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS data_set (
-    fingerprint TEXT PRIMARY KEY, name TEXT NOT NULL, epsilon REAL, delta REAL
-) STRICT;
-CREATE TABLE IF NOT EXISTS charge (
-    fingerprint TEXT NOT NULL REFERENCES data_set, place TEXT NOT NULL, round INTEGER NOT NULL, content TEXT NOT NULL,
-    spend TEXT NOT NULL, at INTEGER NOT NULL,
-    PRIMARY KEY (fingerprint, place, round, content)
-) STRICT;
-"""
+_MIGRATIONS = (
+    """
+    CREATE TABLE IF NOT EXISTS data_set (
+        fingerprint TEXT PRIMARY KEY, name TEXT NOT NULL, epsilon REAL, delta REAL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS charge (
+        fingerprint TEXT NOT NULL REFERENCES data_set, place TEXT NOT NULL, round INTEGER NOT NULL,
+        content TEXT NOT NULL, spend TEXT NOT NULL, at INTEGER NOT NULL,
+        PRIMARY KEY (fingerprint, place, round, content)
+    ) STRICT
+    """,
+)
 _KINDS: dict[str, type[Spend]] = {kind.__name__: kind for kind in (SampledGaussian, Concentrated, Pure, Bare)}
-_WAIT_SECONDS = 60.0
 
 
 class BrokenBudget(BadInput):
@@ -105,18 +103,8 @@ class BudgetBook:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        try:
-            self._database = sqlite3.connect(path, isolation_level=None, timeout=_WAIT_SECONDS)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version > _SCHEMA_VERSION:
-                raise BrokenBudget(path, f"it was written by a newer version (schema {version})")
-            self._database.executescript(f"{_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION};")
-        except sqlite3.DatabaseError as error:
-            raise BrokenBudget(path, str(error)) from error
+        self._database = open_durable(path, _MIGRATIONS, BrokenBudget)
 
     def close(self) -> None:
         self._database.close()
@@ -134,7 +122,7 @@ class BudgetBook:
     def set_limit(self, data: DataSet, limit: Limit | None) -> None:
         """Give a data set a limit, or none. What was spent stays."""
         values = (limit.epsilon, limit.delta) if limit else (None, None)
-        with self._transaction():
+        with transaction(self._database):
             self._know(data)
             self._database.execute(
                 "UPDATE data_set SET name = ?, epsilon = ?, delta = ? WHERE fingerprint = ?",
@@ -185,7 +173,7 @@ class BudgetBook:
 
         Raises: as `check`; then nothing was charged and nothing may be released.
         """
-        with self._transaction():
+        with transaction(self._database):
             if self.is_charged(data, release):
                 return
             self.check(data, spend, allow_bare)
@@ -199,16 +187,6 @@ class BudgetBook:
         self._database.execute(
             "INSERT OR IGNORE INTO data_set (fingerprint, name) VALUES (?, ?)", (data.fingerprint, data.name)
         )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
 
 @dataclass(frozen=True)

@@ -6,41 +6,42 @@ after a reorganisation for example, is refused. docs/PROTOCOL.md, section 16.
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
+from sqlite3 import Connection
 
 import orjson
 
+from ledger.durable_files import open_durable
 from node.journal import BrokenJournal, Scope
 from node.masking.errors import AlreadyDecided
 from node.masking.unmasking import Lists
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS release_decided (
-    chain_id INTEGER NOT NULL,
-    market TEXT NOT NULL,
-    bounty INTEGER NOT NULL,
-    round INTEGER NOT NULL,
-    provider TEXT NOT NULL,
-    groups_seed BLOB NOT NULL,
-    lists TEXT NOT NULL,
-    PRIMARY KEY (chain_id, market, bounty, round, provider)
-) STRICT
-"""
+_MIGRATIONS = (
+    """
+    CREATE TABLE IF NOT EXISTS release_decided (
+        chain_id INTEGER NOT NULL,
+        market TEXT NOT NULL,
+        bounty INTEGER NOT NULL,
+        round INTEGER NOT NULL,
+        provider TEXT NOT NULL,
+        groups_seed BLOB NOT NULL,
+        lists TEXT NOT NULL,
+        PRIMARY KEY (chain_id, market, bounty, round, provider)
+    ) STRICT
+    """,
+)
 
 
 class ReleaseJournal:
-    """Opens or creates the journal at `path`.
+    """The journal at `path`, opened or created by whichever thread decides.
 
-    Raises: BrokenJournal if the file is damaged.
+    Raises: BrokenJournal if the file is damaged or of a newer version.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        with closing(self._open()) as database:
-            database.execute(_SCHEMA)
+        self._open().close()
 
     def decide(self, scope: Scope, round_number: int, groups_seed: bytes, lists: Lists) -> None:
         """Write down for which lists shares of a round are released; on disk when this returns.
@@ -61,11 +62,5 @@ class ReleaseJournal:
         if kept != (groups_seed, text):
             raise AlreadyDecided(scope.bounty, round_number)
 
-    def _open(self) -> sqlite3.Connection:
-        try:
-            database = sqlite3.connect(self._path, isolation_level=None)
-            database.execute("PRAGMA synchronous = FULL")
-            database.execute("PRAGMA user_version")
-        except sqlite3.DatabaseError as error:
-            raise BrokenJournal(self._path, str(error)) from error
-        return database
+    def _open(self) -> Connection:
+        return open_durable(self._path, _MIGRATIONS, BrokenJournal)

@@ -7,24 +7,25 @@ report again, so that what it committed to can be opened.
 from __future__ import annotations
 
 import json
-import sqlite3
 from pathlib import Path
 
+from ledger.durable_files import open_durable
 from ledger.errors import BadInput
 from ledger.score_records import ScoreScope
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS scores_made (
-    chain_id INTEGER NOT NULL,
-    contract TEXT NOT NULL,
-    bounty INTEGER NOT NULL,
-    round INTEGER NOT NULL,
-    evaluator TEXT NOT NULL,
-    words TEXT NOT NULL,
-    PRIMARY KEY (chain_id, contract, bounty, round, evaluator)
-) STRICT
-"""
+_MIGRATIONS = (
+    """
+    CREATE TABLE IF NOT EXISTS scores_made (
+        chain_id INTEGER NOT NULL,
+        contract TEXT NOT NULL,
+        bounty INTEGER NOT NULL,
+        round INTEGER NOT NULL,
+        evaluator TEXT NOT NULL,
+        words TEXT NOT NULL,
+        PRIMARY KEY (chain_id, contract, bounty, round, evaluator)
+    ) STRICT
+    """,
+)
 _WHERE = "chain_id = ? AND contract = ? AND bounty = ? AND round = ? AND evaluator = ?"
 
 
@@ -44,19 +45,8 @@ class ScoreJournal:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        try:
-            self._database = sqlite3.connect(path, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version > _SCHEMA_VERSION:
-                raise BrokenScoreJournal(path, f"it was written by a newer version (schema {version})")
-            self._database.execute(_SCHEMA)
-            self._database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        except sqlite3.DatabaseError as error:
-            raise BrokenScoreJournal(path, str(error)) from error
+        self._database = open_durable(path, _MIGRATIONS, BrokenScoreJournal)
 
     def close(self) -> None:
         self._database.close()

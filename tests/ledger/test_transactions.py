@@ -307,7 +307,7 @@ def test_transactor__when_the_journal_is_damaged__then_says_which_file(chain: Ch
     Transactor(chain, key, state).close()
     (journal,) = state.glob("*.sqlite")
     journal.write_bytes(b"not a database" * 1000)
-    with pytest.raises(BadInput, match=rf"journal {journal} is damaged"):
+    with pytest.raises(BadInput, match=rf"journal {journal} can't be used"):
         Transactor(chain, key, state)
     journal.unlink()
     Transactor(chain, key, state).close()

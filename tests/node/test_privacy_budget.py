@@ -159,9 +159,10 @@ if {instant!r} == "before":
     budget.BudgetBook.check = lambda *_: os._exit(9)
 if {instant!r} == "inserted":
     class Dying:
-        def __enter__(self): book._database.execute("BEGIN IMMEDIATE")
+        def __init__(self, database): database.execute("BEGIN IMMEDIATE")
+        def __enter__(self): pass
         def __exit__(self, *_): os._exit(9)
-    book._transaction = Dying
+    budget.transaction = Dying
 book.charge(data, release, Concentrated(0.1))
 print("charged", flush=True)
 os._exit(9)
