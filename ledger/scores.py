@@ -5,13 +5,13 @@ docs/PROTOCOL.md, section 14. The Solidity twin is `IContributionScores`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from ledger.artifacts import artifact
 from ledger.chain import Block, Chain
-from ledger.decoding import LogDecoder, camel
+from ledger.decoding import Log, LogDecoder, camel
 from ledger.keccak import Hash32
 from ledger.merge_records import MergeRecord
 from ledger.records import Address, BountyId, Timestamp, Wei
@@ -71,7 +71,13 @@ class Scores:
         first, last: block numbers, inclusive; `last` None for the newest block.
         """
         topics = None if bounty is None else [None, bounty.to_bytes(32, "big")]
-        logs = self.chain.logs(self.address, topics, first, last)
+        return self.read(self.chain.logs(self.address, topics, first, last))
+
+    def read(self, logs: Iterable[Log]) -> list[ScoreEvent]:
+        """The events in log entries of the contract, from wherever these were kept.
+
+        Raises: UndecodableLog.
+        """
         return [event for event in map(self.decoder.decode, logs) if event is not None]
 
     def history(self, bounty: BountyId, at: Block | None = None) -> ScoreHistory:

@@ -86,29 +86,25 @@ class Mirror:
         """The last mirrored block; None before the first `sync`."""
         return read_head(self._database, self._lock)
 
-    def logs(self, address: Address, first: int = 0, last: int | None = None) -> list[ContractLog]:
-        """A followed contract's log entries in the order of execution. first, last: blocks, inclusive.
+    def logs(
+        self, address: Address, first: int = 0, last: int | None = None, *, subject: int | None = None
+    ) -> list[ContractLog]:
+        """A followed contract's log entries in the order of execution.
 
+        first, last: blocks, inclusive.
+        subject:     what their second topic must be: the bounty in most contracts' events; None for any.
         Raises: NotMirrored for another contract.
         """
         if address not in self._rows:
             raise NotMirrored(f"The contract {address}")
-        rows = self._select(
-            _LOGS + "AND logs.id >= ? AND logs.id < ? ORDER BY logs.id", (self._rows[address], *_ids(first, last))
-        )
-        return [_contract_log(row, address) for row in rows]
+        return [_contract_log(row, address) for row in self._between(self._rows[address], subject, first, last)]
 
     def events(self, bounty: BountyId | None = None, first: int = 0, last: int | None = None) -> list[Event]:
         """The market's events in the order of execution: the same values as `Market.events`.
 
         Raises: UndecodableLog.
         """
-        of_bounty = "" if bounty is None else "AND subject = ? "
-        subject = [] if bounty is None else [bounty.to_bytes(32, "big")]
-        rows = self._select(
-            _LOGS + of_bounty + "AND logs.id >= ? AND logs.id < ? ORDER BY logs.id", (1, *subject, *_ids(first, last))
-        )
-        read = self._decoder.read
+        rows, read = self._between(1, bounty, first, last), self._decoder.read
         events = (read(_position(place, transaction), topics, data) for place, transaction, topics, data in rows)
         return [event for event in events if event is not None]
 
@@ -165,6 +161,12 @@ class Mirror:
         """Close the file."""
         with self._lock:
             self._database.close()
+
+    def _between(self, contract: int, subject: int | None, first: int, last: int | None) -> list[Any]:
+        of_subject = "" if subject is None else "AND subject = ? "
+        wanted = [] if subject is None else [subject.to_bytes(32, "big")]
+        query = _LOGS + of_subject + "AND logs.id >= ? AND logs.id < ? ORDER BY logs.id"
+        return self._select(query, (contract, *wanted, *_ids(first, last)))
 
     def _select(self, query: str, values: Sequence[Any]) -> list[Any]:
         with self._lock:

@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Protocol
 
 from ledger.chain import Block
 from ledger.history import BountyHistory, build_history
 from ledger.keccak import Hash32
 from ledger.market import Market, UnknownBounty
 from ledger.proofs import FraudProofs
-from ledger.records import BountyId, Event
+from ledger.records import BountyId
 from node.auditor.masked import MaskedJudge
 from node.auditor.money import check_money, replay
 from node.auditor.privacy import check_privacy
 from node.auditor.recompute import Recomputation, Start
 from node.auditor.report import AuditReport, RoundReport, Unchecked, verdict_of
 from node.auditor.scoring import check_scoring
+from node.auditor.sources import ChainEvents, EventSource, read_events
 from node.bounty_files import Artefacts
 from node.hashing_processes import open_processes
 from node.manifest import Manifest, coordinates, privacy
@@ -31,13 +31,6 @@ from node.scoring import open_scorer
 
 Progress = Callable[[int, int], None]
 """Called with the number of updates that were verified, and of those that there are; from several threads."""
-
-
-class EventSource(Protocol):
-    """Where the market's events are read: the chain itself, or a mirror of it."""
-
-    def events(self, bounty: BountyId | None, first: int = 0, last: int | None = None) -> list[Event]:
-        """The events in the order of execution; of all bounties for None. Blocks are inclusive."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ class Auditor:
     """Audits one bounty.
 
     files:  where its artefacts are read.
-    source: where its events are read; the market itself by default.
+    source: where its events are read; the chain itself by default.
     validation: the data on which a panel measured contributions; without it its reports are not measured again.
     """
 
@@ -67,7 +60,7 @@ class Auditor:
         validation: Path | None = None,
     ) -> None:
         self._market, self._files, self._bounty = market, files, bounty
-        self._source = source or market
+        self._source: EventSource = source or ChainEvents(market)
         self._validation = validation
 
     def run(self, progress: Progress = lambda done, updates: None) -> AuditReport:
@@ -80,12 +73,12 @@ class Auditor:
         Raises: ChainError, ContentUnreachable; ContentUnavailable if the manifest or the model can't be had;
                 TermsMismatch if chain and manifest contradict each other; UnknownBounty.
         """
-        events = self._source.events(None, last=block.number)
-        own = [event for event in events if event.bounty == self._bounty]
+        told = read_events(self._source, block)
+        own = [event for event in told.events if event.bounty == self._bounty]
         if not own:
             raise UnknownBounty(self._bounty, self._market.address)
         history = build_history(own)
-        money = check_money(self._market, history, replay(self._bounty, events), block)
+        money = check_money(self._market, history, replay(self._bounty, told.events), block)
         manifest = self._files.manifest(history.posted.terms)
         scorer = open_scorer(self._files, manifest)
         again = Recomputation(
@@ -101,9 +94,9 @@ class Auditor:
         rounds = self._rounds(history, again, start, coordinates(manifest), progress)
         missing = [cid for one in rounds for cid in one.missing]
         spent, misreported = check_privacy(self._files, history, manifest)
-        scoring = check_scoring(self._market, history, events, block, self._score_work(history), self._seed)
-        told = (*money.differences, *misreported, *scoring.differences)
-        found = [*told, *(difference for one in rounds for difference in one.differences)]
+        scoring = check_scoring(self._market, history, told, self._score_work(history), self._seed)
+        general = (*money.differences, *misreported, *scoring.differences)
+        found = [*general, *(difference for one in rounds for difference in one.differences)]
         report = AuditReport(
             bounty=self._bounty,
             block=block.number,
@@ -113,7 +106,7 @@ class Auditor:
             rounds=tuple(rounds),
             money=money.books.figures,
             books=money.books,
-            differences=told,
+            differences=general,
             unchecked=(*unchecked(history, manifest), *money.unchecked, *scoring.unchecked),
             privacy=tuple(spent),
             scoring=scoring.rounds,

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from incentives.score_accounts import account_scores
 from incentives.score_settlement import Division, distance
-from ledger.chain import Block
 from ledger.erc20 import Token
 from ledger.errors import ContentError, WrongChain
 from ledger.history import BountyHistory
 from ledger.keccak import Hash32
 from ledger.market import Market
-from ledger.records import Address, BountyId, Event, Merged, Posted, ShareReleased, Wei
+from ledger.records import Address, BountyId, Merged, Posted, ShareReleased, Wei
 from ledger.score_history import ScoreHistory, ScoreRound, build_scores
 from ledger.score_records import WHOLE, ScoreEvent, ScoreScope, score_commitment, unpack
 from ledger.scores import Scores
 from node.auditor.report import Difference, EvaluatorScored, RoundScoring, Unchecked
+from node.auditor.sources import Told
 from node.score_work import ScoreWork
 from node.scored_rounds import expected_division, scores_of
 
@@ -39,24 +39,23 @@ class ScoringFindings:
 def check_scoring(
     market: Market,
     history: BountyHistory,
-    events: Iterable[Event],
-    block: Block,
+    told: Told,
     work: ScoreWork | None = None,
     seed: Seed = lambda number: None,
 ) -> ScoringFindings:
-    """Replay the scoring of a bounty up to `block`; nothing where it pays by another rule.
+    """Replay the scoring of a bounty up to a block; nothing where it pays by another rule.
 
-    events: of all the market's bounties: they tell which token each is paid in.
-    work:   measures the rounds again; None without the validation data.
+    told: the events of all the market's bounties: they tell which token each is paid in.
+    work: measures the rounds again; None without the validation data.
     """
     terms = history.posted.terms
     scores = scores_of(market, terms)
     if scores is None:
         return ScoringFindings()
-    told = scores.events(None, last=block.number)
-    own = [event for event in told if event.bounty == history.bounty]
+    events = scores.read(told.logs(scores.address))
+    own = [event for event in events if event.bounty == history.bounty]
     scoring = build_scores(own)
-    rounds, differences = [], [*_money(scores, told, events, terms.token, block), *_accounts(own)]
+    rounds, differences = [], [*_money(scores, events, told, terms.token), *_accounts(own)]
     for one in history.merged_rounds:
         scored = scoring.round(one.number)
         if one.merged is None or scored.scored is None:
@@ -121,21 +120,20 @@ def _accounts(events: Iterable[ScoreEvent]) -> Iterator[Difference]:
         yield Difference(getattr(fault.event, "round", 0), what, str(fault.claimed), str(fault.expected))
 
 
-def _money(
-    scores: Scores, told: Iterable[ScoreEvent], events: Iterable[Event], token: Address, block: Block
-) -> Iterator[Difference]:
+def _money(scores: Scores, events: Iterable[ScoreEvent], told: Told, token: Address) -> Iterator[Difference]:
     """What the contract holds of the token against what it owes of all bounties that are paid in it."""
-    paid_in = {event.bounty: event.terms.token for event in events if isinstance(event, Posted)}
+    paid_in = {event.bounty: event.terms.token for event in told.events if isinstance(event, Posted)}
     by_bounty: dict[BountyId, list[ScoreEvent]] = {}
-    for event in told:
+    for event in events:
         by_bounty.setdefault(event.bounty, []).append(event)
     owed = sum(account_scores(own).held for bounty, own in by_bounty.items() if paid_in.get(bounty) == token)
+    last = told.block.number
     try:
-        balance = Token(scores.chain, token).balances_at(scores.address, [block.number]).get(block.number)
+        balance = Token(scores.chain, token).balances_at(scores.address, [last]).get(last)
     except WrongChain:
         return
     if balance is not None and balance < owed:
-        what = f"scoring (the contract's balance after block {block.number})"
+        what = f"scoring (the contract's balance after block {last})"
         yield Difference(0, what, str(balance), f"at least {owed}")
 
 

@@ -15,7 +15,8 @@ from ledger.car import CarStore
 from ledger.chain import Block
 from ledger.errors import BadInput
 from ledger.records import BountyId, Joined
-from node.auditor.audit import Audited, Auditor, EventSource
+from node.auditor.audit import Audited, Auditor
+from node.auditor.sources import ChainEvents, EventSource
 from node.bounty_files import Artefacts
 from node.cli.output import errors
 from node.connections import Ledgers, connect_peer, open_files, open_store
@@ -33,7 +34,8 @@ MirrorOption = Annotated[
     bool,
     typer.Option(
         "--mirror/--direct",
-        help="Read events from the local mirror, which is brought up to date first, or straight from the chain.",
+        help="Read all events from the local mirror, which is brought up to date first, or straight from the chain. "
+        "Either way the endpoint is asked for balances, purses, seeds and block hashes.",
     ),
 ]
 
@@ -53,7 +55,7 @@ def run_audit(
     """
     with (
         opened_events(ledgers, mirrored) as (source, block),
-        opened_artefacts(ledgers, bounty, car, reader) as files,
+        opened_artefacts(ledgers, source, bounty, car, reader) as files,
         bar("verifying updates") as advance,
     ):
         return Auditor(ledgers.market, files, bounty, source, validation).audit(block, advance)
@@ -61,9 +63,9 @@ def run_audit(
 
 @contextmanager
 def opened_events(ledgers: Ledgers, mirrored: bool) -> Iterator[tuple[EventSource, Block]]:
-    """Where the market's events are read, and the last block up to which they can be."""
+    """Where events are read, and the last block up to which they can be."""
     if not mirrored:
-        yield ledgers.market, ledgers.chain.block()
+        yield ChainEvents(ledgers.market), ledgers.chain.block()
         return
     with closing(open_mirror(ledgers.settings, ledgers)) as mirror:
         with bar("mirroring blocks") as advance:
@@ -76,24 +78,25 @@ def opened_events(ledgers: Ledgers, mirrored: bool) -> Iterator[tuple[EventSourc
 
 @contextmanager
 def opened_artefacts(
-    ledgers: Ledgers, bounty: BountyId, car: Path | None, reader: Reader | None = None
+    ledgers: Ledgers, source: EventSource, bounty: BountyId, car: Path | None, reader: Reader | None = None
 ) -> Iterator[Artefacts]:
     """A bounty's files: those of a CAR file alone, or of IPFS, where its providers are asked too.
 
+    source: tells where providers are.
     Raises: BadCar, ContentUnreachable.
     """
     settings: Settings = ledgers.settings
     if car is None:
         store = open_store(settings)
-        for event in ledgers.market.events(bounty):
+        for event in source.events(bounty):
             if isinstance(event, Joined) and event.multiaddr:
                 connect_peer(store, event.multiaddr)
         yield open_files(settings, store, reader)
         return
-    source = CarStore(car)
+    packed = CarStore(car)
     settings.home.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=settings.home, prefix="car-") as folder:  # what is cached elsewhere must not count
-        yield Artefacts(source, Path(folder), settings.ipfs.fetch_seconds, reader)
+        yield Artefacts(packed, Path(folder), settings.ipfs.fetch_seconds, reader)
 
 
 @contextmanager

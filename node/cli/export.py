@@ -12,6 +12,7 @@ from ledger.errors import BadInput
 from ledger.history import build_history
 from ledger.records import BountyId
 from node.auditor.evidence import artefacts_of, export
+from node.auditor.sources import ChainEvents
 from node.cli.arguments import BountyArgument, Json
 from node.cli.auditing import bar, opened_artefacts
 from node.cli.output import console, print_json, text
@@ -44,7 +45,7 @@ def export_command(
     if target.is_dir() or not target.absolute().parent.is_dir():
         raise BadInput(f"{target} can't be written: name a file in a folder that exists.")
     history = build_history(ledgers.market.events(number))
-    with opened_artefacts(ledgers, number, None) as files:
+    with opened_artefacts(ledgers, ChainEvents(ledgers.market), number, None) as files:
         artefacts = artefacts_of(history, files.manifest(history.posted.terms))
         with bar("fetching and writing files") as advance:
             size, missing = export(files, artefacts, target, advance)

@@ -23,6 +23,7 @@ from node.scorer.daemon import ScorerDaemon, ScorerSetup
 from node.scorer.decisions import Action, OwnReport, ScorerView
 from node.scorer.journal import ScoreJournal
 from tests.integration.commands import fedbounty
+from tests.integration.witness import witness
 from tests.integration.world import PURSE, TOKEN, WINDOW, Party, World, write_data
 
 pytestmark = pytest.mark.integration
@@ -52,9 +53,11 @@ class Evaluator(ScorerDaemon):
             super().act(action)
 
 
-def post(world: World, owner: Party, merger: Party, evaluators: Sequence[Party], validation: Path) -> BountyId:
+def post(
+    world: World, owner: Party, merger: Party, evaluators: Sequence[Party], validation: Path, rounds: int = 3
+) -> BountyId:
     """A bounty that pays by contribution, and its panel."""
-    bounty = world.post(owner, merger, rounds=3, min_updates=3, max_updates=3, reward_rule=RewardRule.CONTRIBUTION)
+    bounty = world.post(owner, merger, rounds=rounds, min_updates=3, max_updates=3, reward_rule=RewardRule.CONTRIBUTION)
     panel = Panel(
         bond=BOND,
         forfeit=FORFEIT,
@@ -116,6 +119,7 @@ def test_scoring__with_a_liar_a_silent_one_and_no_quorum__then_medians_forfeits_
     check_money(world, bounty, history, (owner, providers, evaluators))
     check_accounts(world, bounty, providers, capsys)
     check_audit(world, bounty, validation, capsys)
+    check_audit_of_mirror(world, bounty, capsys)
 
 
 def check_rounds(world: World, bounty: BountyId, history: ScoreHistory, evaluators: Sequence[Party]) -> None:
@@ -202,6 +206,23 @@ def check_audit(world: World, bounty: BountyId, validation: Path, capsys: pytest
     assert away[0] < 1e-4
     assert away[1] < 1e-4
     assert away[2] > 0.1
+
+
+def check_audit_of_mirror(world: World, bounty: BountyId, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same report, and no log is asked for beyond what the mirror has."""
+    reader = world.party("reader")
+    with witness(world.chain.rpc_url) as seen:
+        reader.config.write_text(reader.config.read_text().replace(world.chain.rpc_url, seen.url))
+        head = fedbounty(capsys, reader, "mirror", "--json").json()["last"]
+        seen.logs.clear()
+        mirrored = fedbounty(capsys, reader, "audit", str(bounty), "--mirror", "--json")
+        assert all(first > head for first in seen.logs)
+        direct = fedbounty(capsys, reader, "audit", str(bounty), "--json")
+        assert 0 in seen.logs
+    assert mirrored.code == 0, mirrored.out + mirrored.err
+    blocks = dict.fromkeys(("block", "block_hash"))
+    assert mirrored.json() | blocks == direct.json() | blocks
+    assert len(mirrored.json()["scoring"]) == 3
 
 
 def test_open_score_work__with_another_file__then_it_is_refused(world: World, tmp_path: Path) -> None:
