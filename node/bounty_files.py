@@ -6,7 +6,6 @@ manifest, updates' and states' from the number of chunks.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,11 @@ from ledger.cid import Digest, from_cid, to_cid
 from ledger.commitments import CHUNK, state_tree, zero_state_root
 from ledger.content import ContentStore, FileSource
 from ledger.errors import ContentMismatch, ContentTooLarge, ProtocolFault
+from ledger.keccak import keccak
 from ledger.merge_parameters import MergeParameters
 from ledger.records import Merged, PrivacyMode, Revealed, Terms
 from ledger.unixfs import digest_of_file
+from ledger.whole_files import replacing
 from node import manifest as manifests
 from node.clip_files import clip_file_bytes
 from node.errors import UpdateFault
@@ -119,22 +120,17 @@ class Artefacts:
         published = self.published_update(revealed, terms)
         if terms.privacy != PrivacyMode.ENCRYPTED:
             return published
-        opened = self.cache / f"{to_cid(revealed.cid)}.{revealed.update_root.hex()}.opened"
+        if self.reader is None:
+            raise SealedUpdate(to_cid(revealed.cid))
+        sealed_as = keccak(self.reader.context(revealed).label)  # another's reveal of the same file does not open
+        opened = self.cache / f"{to_cid(revealed.cid)}.{sealed_as.hex()}.opened"
         if not opened.is_file():
-            write_atomically(opened, self._opened(revealed, published), mode=0o600)
+            write_atomically(opened, _opened(self.reader, revealed, published), mode=0o600)
         return opened
 
     def published_update(self, revealed: Revealed, terms: Terms) -> Path:
         """The update's file as anyone can have it."""
         return self.file(revealed.cid, max_update_bytes(terms))
-
-    def _opened(self, revealed: Revealed, published: Path) -> bytes:
-        if self.reader is None:
-            raise SealedUpdate(to_cid(revealed.cid))
-        try:
-            return self.reader.open(revealed, published.read_bytes())
-        except UpdateFault as error:
-            raise ContentMismatch(to_cid(revealed.cid), error.detail) from error
 
     def report(self, merged: Merged) -> bytes:
         return self.file(merged.claim.report_cid, MAX_REPORT_BYTES).read_bytes()
@@ -175,14 +171,20 @@ class BountyFiles(Artefacts):
         return digest
 
 
+def _opened(reader: Reader, revealed: Revealed, published: Path) -> bytes:
+    try:
+        return reader.open(revealed, published.read_bytes())
+    except UpdateFault as error:
+        raise ContentMismatch(to_cid(revealed.cid), error.detail) from error
+
+
 def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write a file so that a crash leaves the old one or the new one. mode: less what the umask takes away."""
-    temporary = path.with_name(path.name + ".part")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    """Write a file so that a crash leaves the old one or the new one. mode: less what the umask takes away.
+
+    Holds: of several processes that write the same file, one's whole content stands.
+    """
+    with replacing(path, mode) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def planes_of(terms: Terms) -> int:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from ledger.cid import to_cid
 from ledger.commitments import state_tree, zero_state_root
 from ledger.content import ContentStore
 from ledger.errors import ContentMismatch, ContentTooLarge, ContentUnavailable
 from ledger.kubo import IpfsDaemon
-from ledger.records import MergeRule, Terms
+from ledger.records import BountyId, MergeRule, PrivacyMode, Terms
 from ledger.unixfs import digest_of
 from node import manifest as manifests
 from node.bounty_files import BountyFiles, TermsMismatch, check_terms, write_atomically
 from node.errors import BadManifest
+from node.sealed_updates import Reader, SealedUpdate
+from node.sealing import seal
 from node.state_files import encode_state
 from tests import builders as make
 from tests.node import samples
@@ -158,3 +163,42 @@ def test_write_atomically__when_the_file_exists__then_it_is_replaced_and_nothing
         write_atomically(path, data)
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.unit
+def test_write_atomically__when_several_write_the_same_file__then_nobody_fails_and_it_is_whole(tmp_path: Path) -> None:
+    path, contents = tmp_path / "file", [bytes([number]) * 100_000 for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: write_atomically(path, contents[number % 4]), range(200)))
+    assert path.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def sealed_files(cache: Path, sealed: bytes, reader: Reader | None) -> BountyFiles:
+    """Files with a sealed update at hand, and no endpoint to ask."""
+    cache.mkdir(exist_ok=True)
+    (cache / to_cid(digest_of(sealed))).write_bytes(sealed)
+    return BountyFiles(ContentStore("http://127.0.0.1:1"), cache, fetch_seconds=1.0, reader=reader)
+
+
+@pytest.mark.unit
+def test_update__when_a_sealed_file_is_revealed_again_by_another__then_it_does_not_open_from_the_cache_either(
+    tmp_path: Path,
+) -> None:
+    terms, aggregator = make.terms(chunks=1, privacy=PrivacyMode.ENCRYPTED), X25519PrivateKey.generate()
+    reader = Reader(31337, make.OWNER, aggregator)
+    alice = make.revealed(make.ALICE, 1, 0, 5)
+    recipients = [aggregator.public_key().public_bytes_raw()]
+    sealed = seal(b"update", make.word("content key"), recipients, reader.context(alice))
+    alice = replace(alice, cid=digest_of(sealed))
+    files = sealed_files(tmp_path / "cache", sealed, reader)
+    assert files.update(alice, terms).read_bytes() == b"update"
+    assert files.update(alice, terms).stat().st_mode & 0o077 == 0
+    for copied in (replace(alice, provider=make.BOB), replace(alice, round=2), replace(alice, bounty=BountyId(9))):
+        with pytest.raises(ContentMismatch, match="was not sealed for"):
+            files.update(copied, terms)
+    elsewhere = sealed_files(tmp_path / "cache", sealed, replace(reader, market=make.ALICE))
+    with pytest.raises(ContentMismatch, match="was not sealed for"):
+        elsewhere.update(alice, terms)
+    with pytest.raises(SealedUpdate):
+        sealed_files(tmp_path / "cache", sealed, None).update(alice, terms)
