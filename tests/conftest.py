@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ledger.accounts import Key, new_key
 from ledger.chain import Chain, connect
 from ledger.devnet import Devnet, DevnetSettings, fund_ether, start_devnet
 from ledger.kubo import IpfsDaemon, start_ipfs
+
+# a busy machine is slow, not wrong
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -212,4 +212,4 @@ class BountyMachine(RuleBasedStateMachine):
 
 
 TestBountyMachine = BountyMachine.TestCase
-TestBountyMachine.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestBountyMachine.settings = settings(max_examples=300, stateful_step_count=40)

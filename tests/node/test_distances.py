@@ -24,7 +24,7 @@ def test_inner_products__at_the_limits_and_over_several_blocks__then_they_are_ex
     assert gram(extremes).tolist() == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 7), st.integers(1, 300), st.integers(1, 130), st.integers(0, 2**32 - 1))
 def test_gram__whatever_the_blocks__then_it_is_the_sum_of_the_products(
     count: int, size: int, block: int, seed: int

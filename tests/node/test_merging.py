@@ -120,7 +120,7 @@ def test_merge_mean__when_worked_by_hand__then_divisions_floor_and_ends_clamp(
 
 
 @pytest.mark.unit
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 400), st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_merge_mean__when_blocks_and_threads_differ__then_the_bytes_do_not(size: int, threads: int, seed: int) -> None:
     state_D, updates = random_round(7, 1000, seed)

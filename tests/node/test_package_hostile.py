@@ -104,7 +104,7 @@ PLACES = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(PLACES), st.sampled_from(JUNK))
 def test_load_program__when_any_value_of_its_json_is_replaced__then_it_is_refused_or_still_fits(
     place: tuple[str, tuple[Any, ...]], junk: Any

@@ -107,7 +107,7 @@ def expected(rule: MergeRule, rows: Rows, attackers: int) -> list[int] | None:
 
 
 @pytest.mark.parametrize("rule", WHOLE)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=SMALL | WIDE, attackers=st.integers(0, 4))
 def test_merge_round__of_whole_updates__then_it_is_the_rule_in_slow_words(
     rule: MergeRule, rows: Rows, attackers: int

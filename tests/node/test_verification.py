@@ -87,7 +87,7 @@ def test_check_update__when_the_file_is_wrong__then_the_reason_is_named(
     assert reject(path, data).reason == reason
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(position=st.integers(16, 16 + 2 * COORDINATES - 1), bit=st.integers(0, 7))
 def test_check_update__when_one_bit_of_the_payload_is_flipped__then_it_is_rejected(
     tmp_path_factory: pytest.TempPathFactory, position: int, bit: int
