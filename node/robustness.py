@@ -7,9 +7,13 @@ from dataclasses import replace
 from ledger.errors import BadInput
 from ledger.merge_parameters import PROVABLE, MergeParameters
 from ledger.records import MergeRule, PrivacyMode, Terms
+from node.merge_arithmetic import least_updates
 
 SHARE = 4
 """By default a rule is to withstand a quarter of the quorum."""
+
+LEAST_LIVING = 2
+"""A masked group is counted with so many updates at least: `node.masking.groups.scaled_threshold`."""
 
 
 class QuorumTooSmall(BadInput):
@@ -111,6 +115,34 @@ def withstood_groups(parameters: MergeParameters) -> str:
         f"{rule} over sums of groups (provable on chain) withstands {groups}, while at least "
         f"{least_accepted(parameters)} groups are accepted; one faulty member spoils its group"
     )
+
+
+def shortfall(terms: Terms, accepted: int) -> str:
+    """Why a merge of so few does not keep what its terms promise; empty where it does, and where nothing is promised.
+
+    accepted: how many updates were counted; of a masked bounty how many groups.
+    """
+    parameters = MergeParameters.unpack(terms.merge_rule, terms.merge_parameters)
+    attackers, least = parameters.attackers, least_accepted(parameters)
+    if attackers == 0 or not 0 < accepted < least:
+        return ""
+    what = "groups" if terms.privacy == PrivacyMode.MASKED else "updates"
+    counted = f"{accepted} accepted {what if accepted > 1 else what.removesuffix('s')}"
+    rule = parameters.rule.name.lower()
+    if accepted < least_updates(parameters):
+        return f"{rule} has nothing to merge in {counted}, so the model stayed as it was; it takes {least}"
+    withstands = min(attackers, parameters.most_attackers(accepted))
+    return (
+        f"{rule} over {counted} withstands {withstands or 'no'} faulty {what if withstands != 1 else what[:-1]}, "
+        f"though the terms promise {attackers}; that takes {least}"
+    )
+
+
+def certain_shortfall(terms: Terms, accepted: int) -> str:
+    """As `shortfall`, for who knows how many updates were accepted but not in how many groups: what is certain then."""
+    if terms.privacy == PrivacyMode.MASKED:
+        return shortfall(terms, accepted // LEAST_LIVING)
+    return shortfall(terms, accepted)
 
 
 def every_rule(quorum: int) -> dict[str, int]:

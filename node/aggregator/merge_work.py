@@ -32,6 +32,7 @@ from node.manifest import Manifest, coordinates
 from node.merged_states import MergedState, merge_accepted
 from node.notices import UpdatesVerified
 from node.privacy.record import spent_in_round
+from node.robustness import shortfall
 from node.round_updates import FETCHES_AT_ONCE, check_updates
 from node.scoring import Scorer
 from node.screening import background, compared_with, screen
@@ -128,8 +129,10 @@ class MergeWork:
             started = monotonic()
             made = self._unmasking.merge(history, number, before_PD)
             self._say(history, number, made.rejections, monotonic() - started)
+            self._warn(history, number, made.groups)
             return made.merged, made.rejections, (made.table_hash, ZERO_HASH, made.table_cid)
         verified, rejections = self._verify(history, number, before_PD, seed)
+        self._warn(history, number, len(verified))
         merged = merge_accepted(self._terms, before_PD, [one.update for one in verified], seed)
         return merged, rejections, (*merged.clip_hashes, self._publish_clip(merged))
 
@@ -170,6 +173,12 @@ class MergeWork:
         reasons = Counter(one.reason.label for one in rejections.values())
         counted = len(history.rounds[number].reveals) - len(rejections)
         self._tell(UpdatesVerified(history.bounty, number, counted, reasons, seconds))
+
+    def _warn(self, history: BountyHistory, number: int, counted: int) -> None:
+        """Say it where too few are counted for what the rule is to withstand. counted: updates, or masked groups."""
+        short = shortfall(self._terms, counted)
+        if short:
+            log.warning("less_robust_than_promised", bounty=history.bounty, round=number, why=short)
 
     def _screened(self, history: BountyHistory, number: int, sound: list[VerifiedUpdate]) -> list[Rejection]:
         """What is copied, replayed or nothing, if the manifest asks for it."""

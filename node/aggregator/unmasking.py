@@ -64,9 +64,10 @@ class MaskSource:
 
 @dataclass(frozen=True)
 class MaskedMerge:
-    """What a masked round's merge makes of it, and the table that it commits to."""
+    """What a masked round's merge makes of it, and the table that it commits to. groups: how many are counted."""
 
     merged: MergedState
+    groups: int
     rejections: dict[int, Rejection]
     table_hash: Hash32
     table_cid: Digest
@@ -109,12 +110,13 @@ class Unmasking:
         updates, rows = [unmasked.updates[index] for index in order], [unmasked.rows[index] for index in order]
         for update in updates:
             self._files.store.pin(update.revealed.cid)
-        merged = merge_masked(self._terms, before_PD, sums_of(updates, rows))
+        sums = sums_of(updates, rows)
+        merged = merge_masked(self._terms, before_PD, sums)
         table = encode_table(rows)
         cid = self._files.publish(table) if table else Digest(ZERO_HASH)
         self._gathered.pop(number, None)
         self._verified.clear()
-        return MaskedMerge(merged, dict(unmasked.rejections), keccak(table), cid)
+        return MaskedMerge(merged, len(sums), dict(unmasked.rejections), keccak(table), cid)
 
     def _gather(self, history: BountyHistory, number: int) -> _Gathered:
         block = opening_block(history, number)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ledger.cid import to_cid
 from ledger.errors import ContentError, ContentUnreachable
-from ledger.history import BountyHistory
+from ledger.history import BountyHistory, accepted
 from ledger.keccak import ZERO_HASH, Hash32, keccak
 from ledger.merge_records import Reason
 from ledger.records import Address, Merged
@@ -49,6 +49,13 @@ class MaskedJudge:
     manifest: Manifest
     place: tuple[int, Address]
     opened_in: Callable[[int], Hash32]
+
+    def groups(self, merged: Merged) -> int:
+        """How many groups the merge counts."""
+        masked = self._round(merged.round)
+        counted = accepted(merged, self.history.rounds[merged.round].reveals)
+        places = [masked.place_of(one.provider) for one in counted]
+        return len({place[0] for place in places if place is not None})
 
     def rejections(self, merged: Merged, checked: Sequence[Checked]) -> list[Difference]:
         """What the merge counted although its file or its group is at fault, or left out without a reason.

@@ -199,6 +199,7 @@ def _problems(findings: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [("wrong", _difference(one)) for one in found]
     for one in findings["rounds"]:
         lines += [("unavailable", f"Round {one['round']}: {cid}") for cid in one["missing"]]
+        lines += [("note", f"Round {one['round']}: {note}.") for note in one["notes"]]
     return lines
 
 

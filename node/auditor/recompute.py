@@ -32,6 +32,7 @@ from node.bounty_files import Artefacts, planes_of
 from node.manifest import Manifest
 from node.masked_updates import VerifiedMasked
 from node.merged_states import MergedState, merge_accepted, needs_seed
+from node.robustness import shortfall
 from node.round_updates import Checked
 from node.scoring import Scorer
 from node.state_files import state_file_bytes
@@ -112,7 +113,13 @@ class Recomputation:
             basis=start.basis,
             differences=differences,
             missing=outcome.missing,
+            notes=tuple(self._notes(merged, report.accepted)),
         ), outcome.end
+
+    def _notes(self, merged: Merged, accepted: int) -> list[str]:
+        """Whether the merge counts fewer than its rule's promise takes."""
+        short = shortfall(self._terms, self._masks.groups(merged) if self._masks else accepted)
+        return [short] if short else []
 
     def _rejections(self, merged: Merged, checked: Sequence[Checked]) -> list[Difference]:
         """What the merge left out or counted against the rules, as far as the updates are at hand."""

@@ -74,6 +74,7 @@ class RoundReport:
     missing: CIDs that could not be had.
     basis:   the state that it was recomputed from.
     metrics: of the state after it on the hold-out, measured here.
+    notes:   what is worth knowing of it, and no fault.
     """
 
     round: int
@@ -88,6 +89,7 @@ class RoundReport:
     basis: Basis = Basis.RECOMPUTED
     differences: tuple[Difference, ...] = ()
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,8 @@ def show_audit(report: AuditReport) -> None:
     for one in report.rounds:
         for cid in one.missing:
             console.print(f"[bold yellow]unavailable[/bold yellow] round {one.round}: {text(cid)}")
+        for note in one.notes:
+            console.print(f"[bold]note[/bold] round {one.round}: {text(note)}", highlight=False)
         if one.basis == Basis.PUBLISHED:
             console.print(f"[dim]round {one.round} was recomputed from the published state before it[/dim]")
     for unchecked in report.unchecked:

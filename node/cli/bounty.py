@@ -7,14 +7,14 @@ from typing import Any
 
 import typer
 
-from ledger.history import build_history, rejections
-from ledger.records import BountyId
+from ledger.history import BountyHistory, RoundHistory, build_history, rejections
+from ledger.records import BountyId, Clock, Phase, Terms, Timestamp
 from node.cli.arguments import BountyArgument, Json, Yes
 from node.cli.keys import ask_password
 from node.cli.lazy import lazy_group
-from node.cli.output import confirm, console, grid, moment, pairs, print_json, terms_rows, tokens
+from node.cli.output import confirm, console, grid, moment, pairs, print_json, terms_rows, text, tokens
 from node.connections import Ledgers, open_account, open_ledgers
-from node.robustness import promise
+from node.robustness import certain_shortfall, promise
 from node.scored_rounds import panel_rows, scores_of
 from node.targets import ending_in_words
 
@@ -76,6 +76,7 @@ def show(context: typer.Context, bounty: BountyArgument, as_json: Json = False) 
             "rule": details["withstands"],
             "owed": f"{tokens(details['owed'])} tokens, to providers",
             "free": f"{tokens(details['free'])} tokens, for rounds to come or the owner",
+            **_owners_rows(details),
         },
     )
     pairs("terms", terms_rows(details["terms"]))
@@ -93,6 +94,25 @@ def show(context: typer.Context, bounty: BountyArgument, as_json: Json = False) 
         for r in details["rounds"]
     ]
     grid("rounds", columns, rows)
+    for r in details["rounds"]:
+        if r["note"]:
+            console.print(f"[bold]note[/bold] round {r['round']}: {text(r['note'])}", highlight=False)
+
+
+def _refund_from(clock: Clock, history: BountyHistory) -> Timestamp | None:
+    """From when the owner can take what is free; None unless the bounty has ended."""
+    return max(clock.started_at, history.last_vests_at) if clock.phase == Phase.ENDED else None
+
+
+def _owners_rows(details: dict[str, Any]) -> dict[str, object]:
+    """What the owner can take out, or will."""
+    rows: dict[str, object] = {}
+    command = f"`fedbounty claim {details['bounty']}`, run by the owner"
+    if details["free"] and details["refund_from"] is not None:
+        rows["owner's refund"] = f"{tokens(details['free'])} tokens, from {moment(details['refund_from'])}: {command}"
+    if details["rest"]:
+        rows["owner's rest"] = f"{tokens(details['rest'])} tokens that the panel's divisions left, now: {command}"
+    return rows
 
 
 def cancel(context: typer.Context, bounty: BountyArgument, yes: Yes = False, as_json: Json = False) -> None:
@@ -129,25 +149,6 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
     panel = scores.panel(bounty) if scores else None
     history = build_history(ledgers.market.events(bounty))
     members = [{"index": m.index, "provider": m.provider, "stake": m.stake} for m in history.members]
-    rounds = []
-    for one in history.rounds.values():
-        merged = one.merged
-        rejected = rejections(merged, one.reveals) if merged else []
-        rounds.append(
-            {
-                "round": one.number,
-                "commits": len(one.commits),
-                "reveals": len(one.reveals),
-                "accepted": merged.reveals - len(rejected) if merged else 0,
-                "rejected": len(rejected),
-                "reasons": [{"provider": r.provider, "reason": reason.label} for r, reason in rejected],
-                "paid": merged.claim.paid if merged else 0,
-                "vests_at": merged.vests_at if merged else 0,
-                "metric": merged.claim.metric if merged else 0,
-                "voided": len(one.voided),
-                "state": one.state,
-            }
-        )
     money = ledgers.market.money(bounty)
     return {
         **summary,
@@ -155,8 +156,30 @@ def _details(ledgers: Ledgers, bounty: BountyId) -> dict[str, Any]:
         "ending": ending_in_words(history),
         "owed": money.owed,
         "free": money.free,
+        "refund_from": _refund_from(ledgers.market.clock(bounty), history),
+        "rest": scores.rest(bounty) if scores else 0,
         "terms": asdict(history.posted.terms),
         "withstands": promise(history.posted.terms),
         "members": members,
-        "rounds": rounds,
+        "rounds": [_round_details(one, history.posted.terms) for one in history.rounds.values()],
+    }
+
+
+def _round_details(one: RoundHistory, terms: Terms) -> dict[str, Any]:
+    merged = one.merged
+    rejected = rejections(merged, one.reveals) if merged else []
+    counted = merged.reveals - len(rejected) if merged else 0
+    return {
+        "round": one.number,
+        "commits": len(one.commits),
+        "reveals": len(one.reveals),
+        "accepted": counted,
+        "rejected": len(rejected),
+        "reasons": [{"provider": r.provider, "reason": reason.label} for r, reason in rejected],
+        "paid": merged.claim.paid if merged else 0,
+        "vests_at": merged.vests_at if merged else 0,
+        "metric": merged.claim.metric if merged else 0,
+        "voided": len(one.voided),
+        "state": one.state,
+        "note": certain_shortfall(terms, counted),
     }

@@ -1,71 +1,91 @@
-"""`fedbounty claim`: take out what a provider has earned, and its stake once it is free."""
+"""`fedbounty claim`: take out all that is an account's own in a bounty, whatever its part in it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import typer
 
-from ledger.records import BountyId
-from ledger.score_records import ScorePhase
+from ledger.records import BountyId, Wei
+from node.claiming.decisions import Own, Taking
+from node.claiming.effects import take_all
+from node.claiming.view import ClaimView, observe_claims
+from node.claiming.waiting import Waiting, waiting
 from node.cli.arguments import BountyArgument, Json
 from node.cli.keys import ask_password
-from node.cli.output import console, print_json, tokens
-from node.connections import Account, open_account, open_ledgers
-from node.provider.decisions import ClaimLapsed, ClaimScored, ProviderView, SettleScored, WithdrawStake, claims
-from node.provider.effects import collect
-from node.provider.view import observe
-from node.scored_rounds import pending
+from node.cli.output import console, moment, pairs, print_json, text, tokens
+from node.connections import open_account, open_ledgers
 from node.settings import Settings
+
+KEYS = {
+    Own.PAY: "claimed",
+    Own.LAPSED: "claimed_lapsed",
+    Own.SCORED: "claimed_by_contribution",
+    Own.STAKE: "stake_returned",
+    Own.BOND: "bond_returned",
+    Own.FEES: "fees_collected",
+    Own.EVALUATOR_BOND: "evaluator_bond_returned",
+    Own.REFUND: "refunded",
+    Own.REST: "rest_returned",
+}
+"""How programs are told what was taken."""
 
 
 def claim(context: typer.Context, bounty: BountyArgument, as_json: Json = False) -> None:
-    """Claim all vested pay of a bounty, shares of lapsed rounds, and the stake if it is free. Safe to repeat."""
+    """Take out all that is your own in a bounty now. Safe to repeat.
+
+    A provider's vested pay, shares of rounds without a merge, pay by contribution, and after the end (or some time
+    after leaving) its stake. An evaluator's fees at any time, its bond after the end. An aggregator's bond after the
+    end. An owner's refund after the end, and what the panel's divisions left it at any time. What can't be taken yet
+    is listed with the time from which it can be. A lapse that nobody wrote down is written down first, and rounds that
+    wait for it are divided.
+    """
     settings: Settings = context.obj
     ledgers = open_ledgers(settings)
     account = context.with_resource(open_account(ledgers, ask_password))
     number = BountyId(bounty)
     terms = ledgers.market.terms(number)
-    view = observe(ledgers.market, number, terms, account.address, None)
-    settled = _settle(account, view)
-    if settled:
-        view = observe(ledgers.market, number, terms, account.address, None)
-    before = view.standing
-    actions = claims(view)
-    for action in actions:
-        collect(account, view.history, action)
-    if before.stake and before.unlocks_at and max(before.unlocks_at, view.held_until) <= view.now:
-        collect(account, view.history, WithdrawStake())
-    after = ledgers.market.provider(number, account.address)
-    paid = after.claimed - before.claimed
-    lapsed = sum(ledgers.market.lapsed_share(number, a.round) for a in actions if isinstance(a, ClaimLapsed))
-    scored = sum(a.due.amount for a in actions if isinstance(a, ClaimScored))
-    result = {
-        "bounty": bounty,
-        "account": account.address,
-        "claimed": paid,
-        "claimed_lapsed": lapsed,
-        "claimed_by_contribution": scored,
-        "rounds_settled": settled,
-        "claimed_in_all": after.claimed,
-        "stake_returned": before.stake - after.stake,
-        "stake_held": after.stake,
-    }
+    taken, divided = take_all(account, observe_claims(ledgers.market, number, terms, account.address))
+    after = observe_claims(ledgers.market, number, terms, account.address)
+    later = waiting(after)
     if as_json:
-        print_json(result)
-    elif paid or lapsed or scored or result["stake_returned"]:
-        console.print(
-            f"Claimed {tokens(paid + lapsed + scored)} tokens and {tokens(before.stake - after.stake)} of stake "
-            f"from bounty {bounty}."
-        )
+        print_json(_document(after, taken, divided, later))
     else:
-        console.print(
-            f"Nothing of bounty {bounty} can be claimed now; {tokens(after.claimed)} tokens were claimed before."
-        )
+        _show(after, taken, later)
 
 
-def _settle(account: Account, view: ProviderView) -> list[int]:
-    """Have rounds divided by contribution that wait for nothing else; which."""
-    unsettled = pending(view.scoring, view.history, view.account) if view.scoring else {}
-    due = [number for number, phase in unsettled.items() if phase == ScorePhase.DUE]
-    for number in due:
-        collect(account, view.history, SettleScored(number))
-    return due
+def sums(taken: Sequence[Taking]) -> dict[Own, Wei]:
+    """What was taken of each kind, of those that there are."""
+    found: dict[Own, Wei] = {}
+    for one in taken:
+        found[one.own] = Wei(found.get(one.own, 0) + one.amount)
+    return found
+
+
+def _document(
+    view: ClaimView, taken: Sequence[Taking], divided: Sequence[int], later: Sequence[Waiting]
+) -> dict[str, Any]:
+    found = sums(taken)
+    return {
+        "bounty": view.provider.history.bounty,
+        "account": view.provider.account,
+        **{key: found.get(own, 0) for own, key in KEYS.items()},
+        "rounds_settled": list(divided),
+        "claimed_in_all": view.claimed,
+        "stake_held": view.provider.standing.stake,
+        "waiting": [one.as_json() for one in later],
+    }
+
+
+def _show(view: ClaimView, taken: Sequence[Taking], later: Sequence[Waiting]) -> None:
+    bounty, found = view.provider.history.bounty, sums(taken)
+    if found:
+        pairs(f"taken from bounty {bounty}", {own.value: f"{tokens(amount)} tokens" for own, amount in found.items()})
+    else:
+        before = tokens(view.claimed)
+        console.print(f"Nothing of bounty {bounty} can be claimed now; {before} tokens of pay were claimed before.")
+    for one in later:
+        amount = "" if one.amount is None else f" {tokens(one.amount)} tokens"
+        since = f" from {moment(one.free_at)}" if one.free_at else ""
+        console.print(f"[bold]not yet[/bold] {one.own}:{amount}{since} ({text(one.why)})", highlight=False)

@@ -135,6 +135,8 @@ def _record(checks: tuple[Check, ...]) -> str:
 
 def _round_rows(one: RoundReceipt) -> dict[str, object]:
     rows: dict[str, object] = {"state": one.state, "your update": one.outcome}
+    if one.note:
+        rows["note"] = one.note
     if one.voided:
         rows["merges proven wrong"] = one.voided
     if one.stake is not None:

@@ -8,6 +8,7 @@ from ledger.records import BountyId
 from node.cli.arguments import BountyArgument, Yes
 from node.cli.keys import ask_password
 from node.cli.output import confirm, console
+from node.cli.running import OVER, BountyOver
 from node.connections import open_account, open_ledgers
 from node.provider.decisions import Leave
 from node.provider.effects import collect
@@ -30,6 +31,8 @@ def leave(context: typer.Context, bounty: BountyArgument, yes: Yes = False) -> N
             f"{account.address} has left bounty {bounty} already. `fedbounty claim {bounty}` takes the stake."
         )
         return
+    if view.clock.phase in OVER:
+        raise BountyOver(bounty, view.clock.phase.name.lower(), f"`fedbounty claim {bounty}` takes the stake.")
     confirm(f"Leave bounty {bounty}?", yes)
     collect(account, view.history, Leave())
     console.print(f"Left bounty {bounty}. Run `fedbounty claim {bounty}` later to take the stake and the pay.")

@@ -35,6 +35,7 @@ from node.explaining.receipt import Check, Division, Outcome, Receipt, RoundRece
 from node.explaining.scoring import score_checks, scored_claims, scored_division
 from node.explaining.stakes import stake_receipt
 from node.provider.decisions import Claim, ClaimLapsed, ClaimScored, ProviderView, claims
+from node.robustness import certain_shortfall
 from node.scored_rounds import pending
 
 NOTHING = "nothing"
@@ -148,6 +149,7 @@ def _round_receipt(view: ProviderView, one: RoundHistory, stake: Wei | None) -> 
         forfeited=Wei(sum(event.amount for event in own if isinstance(event, StakeForfeited))),
         seized=Wei(sum(event.stake for event in own if isinstance(event, UpdateDisqualified))),
         voided=len(one.voided),
+        note=certain_shortfall(view.terms, len(accepted(one.merged, one.reveals))) if one.merged else "",
         checks=tuple(_own_checks(view, one, mine, stake)),
     )
 
@@ -303,12 +305,10 @@ def _steps(view: ProviderView, receipt: Receipt) -> list[tuple[str, str]]:
         steps.append(("have a round divided by contribution, then claim it", f"fedbounty claim {bounty}"))
     if receipt.claimable or receipt.claimable_lapsed:
         steps.append(("claim your pay", f"fedbounty claim {bounty}"))
-    if is_free and stake.has_left:
+    if is_free:
         steps.append(("take your stake back", f"fedbounty claim {bounty}"))
-    elif is_free:
-        steps.append(("take your stake back", f"fedbounty provide {bounty} --data YOUR_DATA"))
     if any(one.outcome == Outcome.UNSETTLED for one in receipt.rounds):
-        steps.append(("write the lapse down, then claim", f"fedbounty aggregate {bounty}"))
+        steps.append(("have the lapse written down, and claim its share", f"fedbounty claim {bounty}"))
     if receipt.differences:
         steps.append(("prove what differs, and take the bond", audit_command(bounty)))
     return steps

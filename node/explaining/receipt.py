@@ -142,6 +142,7 @@ class RoundReceipt:
     taken:      of a lapsed round's share.
     forfeited, seized: of the stake, for a commitment that was not opened, and by a proof.
     voided:     merges of the round that were proven wrong.
+    note:       why the merge keeps less than its rule promises; empty where it does.
     """
 
     round: int
@@ -157,6 +158,7 @@ class RoundReceipt:
     forfeited: Wei = Wei(0)  # noqa: RUF009
     seized: Wei = Wei(0)  # noqa: RUF009
     voided: int = 0
+    note: str = ""
     checks: tuple[Check, ...] = ()
     published: Published = field(default_factory=Published)
 
@@ -192,6 +194,7 @@ class RoundReceipt:
             "forfeited": str(self.forfeited),
             "seized_by_proof": str(self.seized),
             "voided_merges": self.voided,
+            "note": self.note,
             "checks": [check.as_json() for check in self.checks],
         }
 

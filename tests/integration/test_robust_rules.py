@@ -8,15 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from structlog.testing import capture_logs
 from torch import nn
 
-from ledger.records import MergeRule
+from ledger.history import RoundHistory
+from ledger.records import BountyId, MergeRule
 from node.auditor.report import Verdict
 from node.challenger.journal import UNPROVABLE, ChallengeJournal
 from node.journal import Journal, Scope
 from node.package.export import export_package
 from tests.canary import Kind
 from tests.canary_game import Cast, build_packages, gather_cast, play, with_package
+from tests.integration import forgery
+from tests.integration.commands import fedbounty
 from tests.integration.package import FIELDS, write_data
 from tests.integration.world import COLUMNS, World
 
@@ -85,3 +89,32 @@ def test_challenger__when_no_contract_knows_the_rule__then_wrong_pay_still_falls
     assert game.voided is not None
     assert "payout of member" in game.sentences[-1]
     assert game.merged_again
+
+
+def test_round__when_fewer_are_accepted_than_the_rule_promises__then_log_audit_and_owner_are_told(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three reveal, as the rule needs, but one file is other bytes: the merge is right, and withstands nobody."""
+    owner, merger = world.party("owner"), world.party("merger")
+    sections = {"merge": {"rule": "median", "attackers": 1, "learning_rate": 1.0}}
+    bounty = world.post(owner, merger, sections, rounds=1, min_updates=3, max_updates=3)
+    parties = [world.party(f"p{number}") for number in range(3)]
+    forged = (forgery.honest, forgery.honest, forgery.other_bytes)
+    daemons = [
+        forgery.forging(world, party, bounty, forge, seed)
+        for seed, (party, forge) in enumerate(zip(parties, forged, strict=True))
+    ]
+    with capture_logs() as logs:
+        world.play(bounty, [*daemons, world.aggregator(merger, bounty)], until=lambda: bool(merges(world, bounty)))
+    why = "median over 2 accepted updates withstands no faulty updates, though the terms promise 1; that takes 3"
+    assert [one["why"] for one in logs if one["event"] == "less_robust_than_promised"] == [why]
+    report = world.audit(world.party("auditor"), bounty)
+    assert (report.verdict, report.rounds[0].notes) == (Verdict.OK, (why,))
+    assert fedbounty(capsys, owner, "bounty", "show", str(bounty), "--json").json()["rounds"][0]["note"] == why
+    world.release(parties[0])
+    told = fedbounty(capsys, parties[0], "explain", str(bounty), "--round", "1", "--no-files")
+    assert why in " ".join(told.out.split())
+
+
+def merges(world: World, bounty: BountyId) -> list[RoundHistory]:
+    return world.history(bounty).merged_rounds

@@ -194,7 +194,7 @@ def test_receipt__when_a_lapse_is_not_written_down__then_it_says_how() -> None:
     ended = replace(view, clock=make.clock(Phase.ENDED, 1))
     receipt = make_receipt(ended, {})
     assert (receipt.rounds[0].outcome, receipt.rounds[0].amount) == (Outcome.UNSETTLED, 127)
-    assert ("write the lapse down, then claim", f"fedbounty aggregate {make.BOUNTY}") in receipt.steps
+    assert ("have the lapse written down, and claim its share", f"fedbounty claim {make.BOUNTY}") in receipt.steps
 
 
 def test_receipt__when_the_merge_was_voided__then_nothing_is_earned_until_another() -> None:

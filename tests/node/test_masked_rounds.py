@@ -290,6 +290,7 @@ def test_judge__when_the_merge_is_right__then_the_same_state_follows(case: Case,
     judge = case.judge(tmp_path / "cache")
     checked = case.checked()
     assert judge.rejections(merged, checked) == []
+    assert judge.groups(merged) == 2
     again = judge.merge(merged, [one for one in checked if isinstance(one, VerifiedMasked)], BEFORE_PD)
     assert (again.differences, again.missing) == ((), ())
     total = sum(one.astype(np.int64) for one in case.plain.values())

@@ -58,6 +58,7 @@ def round_found(number: int, **changes: Any) -> dict[str, Any]:
         "basis": "recomputed",
         "differences": [],
         "missing": [],
+        "notes": [],
     }
     return plain_round | changes
 
@@ -182,7 +183,7 @@ def test_render_report__when_texts_are_hostile__then_they_are_only_texts() -> No
     report = signed(
         verdict="wrong",
         model={"name": HOSTILE, "description": HOSTILE},
-        rounds=[round_found(1, differences=[wrong | {"tensor": HOSTILE}], missing=[HOSTILE])],
+        rounds=[round_found(1, differences=[wrong | {"tensor": HOSTILE}], missing=[HOSTILE], notes=[HOSTILE])],
         unchecked=[{"what": HOSTILE, "trust": HOSTILE}],
     )
     report["report"]["record"]["members"][0]["provider"] = HOSTILE
@@ -190,7 +191,7 @@ def test_render_report__when_texts_are_hostile__then_they_are_only_texts() -> No
     page = Page(html)
     assert "\u202e" not in html
     assert not {tag for tag, _ in page.elements} & {"script", "img"}
-    assert page.text.count("<script>alert(1)</script>") >= 5
+    assert page.text.count("<script>alert(1)</script>") >= 6
     assert "Round 1, update 0, coordinate 3" in page.text
 
 

@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 
 from ledger.merge_parameters import MergeParameters
-from ledger.records import MergeRule
+from ledger.records import MergeRule, PrivacyMode
 from node.explorer.bounty_page import terms_lines
+from node.masking.groups import scaled_threshold
 from node.merging import ONE, merge_round
 from node.robustness import (
+    LEAST_LIVING,
     QuorumTooSmall,
+    certain_shortfall,
     default_attackers,
     every_rule,
     least_accepted,
     most_attackers,
     promise,
     refusals,
+    shortfall,
     withstood,
 )
 from tests import builders as make
@@ -124,6 +128,43 @@ def test_promise__of_a_posted_bounty__then_pages_and_receipts_say_it() -> None:
     assert promise(terms) == withstood(parameters, 6)
     assert "withstands 2 faulty updates of 6, while at least 5 are accepted" in promise(terms)
     assert dict(terms_lines(terms))["faulty updates"] == promise(terms)
+
+
+@pytest.mark.parametrize("rule", ROBUST)
+def test_shortfall__at_every_count__then_exactly_where_the_terms_promise_too_much(rule: MergeRule) -> None:
+    parameters = parameters_for(rule, 2)
+    terms = replace(make.terms(), merge_rule=rule, merge_parameters=parameters.pack(), min_updates=9)
+    for accepted in range(1, 12):
+        assert bool(shortfall(terms, accepted)) == bool(parameters.problems(accepted))
+    assert shortfall(terms, 0) == "", "nothing was merged, so nobody steered"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "accepted", "said"),
+    [
+        (parameters_for(MergeRule.MEDIAN, 2), 4, "median over 4 accepted updates withstands 1 faulty update, though"),
+        (parameters_for(MergeRule.MEDIAN, 2), 1, "over 1 accepted update withstands no faulty updates, though the te"),
+        (parameters_for(MergeRule.CENTERED_CLIP, 2, bucket=2), 8, "withstands 1 faulty update, though the terms prom"),
+        (parameters_for(MergeRule.TRIMMED_MEAN, 2), 4, "nothing to merge in 4 accepted updates, so the model stayed"),
+        (parameters_for(MergeRule.MULTI_KRUM, 1), 4, "so the model stayed as it was; it takes 5"),
+    ],
+)
+def test_shortfall__then_it_says_what_is_withstood_instead(
+    parameters: MergeParameters, accepted: int, said: str
+) -> None:
+    terms = replace(make.terms(), merge_rule=parameters.rule, merge_parameters=parameters.pack())
+    assert said in shortfall(terms, accepted)
+    assert certain_shortfall(terms, accepted) == shortfall(terms, accepted)
+
+
+def test_certain_shortfall__when_masked__then_only_where_no_grouping_keeps_the_promise() -> None:
+    parameters = parameters_for(MergeRule.MEDIAN, 1)
+    masked = replace(make.terms(), merge_rule=parameters.rule, merge_parameters=parameters.pack())
+    masked = replace(masked, privacy=PrivacyMode.MASKED)
+    assert "median over 2 accepted groups withstands no faulty groups" in shortfall(masked, 2)
+    assert certain_shortfall(masked, 6) == ""
+    assert certain_shortfall(masked, 5) == shortfall(masked, 2)
+    assert scaled_threshold(1, 3, 3) == LEAST_LIVING
 
 
 def test_every_rule__at_a_quorum_of_five__then_the_greatest_numbers() -> None:
