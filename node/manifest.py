@@ -80,7 +80,8 @@ class Manifest(Section):
             problems += self.target.problems(self.task.metric, has_holdout=self.holdout is not None)
         if (privacy(self).mode == "encrypted") != (self.encryption is not None):
             problems.append('the section encryption goes with privacy.mode = "encrypted", and only with it')
-        problems += masking_problems(privacy(self).mode, self.masking, self.merge.rule, self.screening is not None)
+        mode, honest = privacy(self).mode, privacy(self).honest or 0
+        problems += masking_problems(mode, honest, self.masking, self.merge.rule, self.screening is not None)
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -34,8 +34,8 @@ class MaskingSection(Section):
         )
 
 
-def masking_problems(mode: str, section: MaskingSection | None, rule: str, screens: bool) -> list[str]:
-    """What of a manifest does not go with its privacy mode; empty if all does."""
+def masking_problems(mode: str, honest: int, section: MaskingSection | None, rule: str, screens: bool) -> list[str]:
+    """What of a manifest does not go with its privacy mode; empty if all does. honest: `privacy.honest`, or 0."""
     if (mode == "masked") != (section is not None):
         return ['the section masking goes with privacy.mode = "masked", and only with it']
     if section is None:
@@ -45,4 +45,9 @@ def masking_problems(mode: str, section: MaskingSection | None, rule: str, scree
         problems.append(f"merge.rule: masked updates can be merged by {', '.join(RULES)} only, across sums of groups")
     if screens:
         problems.append("screening: leave it out; nobody sees a single update in masked mode")
+    if honest > section.threshold:
+        problems.append(
+            f"privacy.honest counts on the noise of {honest} providers, but a sum may have only that of "
+            f"masking.threshold, {section.threshold}"
+        )
     return problems

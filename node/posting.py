@@ -15,7 +15,8 @@ from ledger.unixfs import digest_of_file
 from node import manifest as manifests
 from node.made_merges import MEASURABLE
 from node.manifest import Manifest, manifest_from, parse_manifest, render_manifest
-from node.masking.groups import LEAST_GROUP, group_count
+from node.masking.groups import LEAST_GROUP, MOST_GROUP, group_count, scaled_threshold
+from node.masking_section import MaskingSection
 from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
 from node.package.loader import load_package
 from node.privacy.independence import check_independence
@@ -128,10 +129,17 @@ def _masking_problems(offer: Offer, manifest: Manifest) -> list[str]:
 def _quorum_problems(offer: Offer, manifest: Manifest) -> list[str]:
     """Noise that is counted on must come from providers that a quorum has, or that a masked sum has at least."""
     honest = manifests.privacy(manifest).honest or 0
-    sure = manifest.masking.threshold if manifest.masking else offer.min_updates
+    sure = least_threshold(manifest.masking, offer.min_updates) if manifest.masking else offer.min_updates
     if honest <= sure:
         return []
     return [f"privacy.honest counts on the noise of {honest} providers, but a sum may have only {sure}"]
+
+
+def least_threshold(section: MaskingSection, members: int) -> int:
+    """The least threshold of a group in a round of so many members or more."""
+    least = max(LEAST_GROUP, members)
+    sizes = {number // group_count(number, section.group) for number in range(least, least + 4 * MOST_GROUP)}
+    return min(scaled_threshold(section.threshold, section.group, size) for size in sizes)
 
 
 def read_package(folder: Path) -> Manifest:

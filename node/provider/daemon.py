@@ -66,6 +66,7 @@ class ProviderDaemon:
         self._may_join = True
         self._masked: MaskedView | None = None
         self._refusal = ""
+        self._held_back = ""
 
     def observe(self) -> ProviderView:
         setup = self._setup
@@ -73,6 +74,7 @@ class ProviderDaemon:
         self._history = view.history
         if setup.masking is not None:
             self._masked = setup.masking.observe(view.history, view.clock.round)
+            self._say_held_back(view.clock.round, self._masked.held_back(view.made))
         if view.standing.stake:
             self._may_join = False
         setup.tell(_seen(setup.bounty, view))
@@ -87,6 +89,12 @@ class ProviderDaemon:
             log.error("privacy_budget", bounty=self._setup.bounty, error=refusal)
         self._refusal = refusal
         return refusal
+
+    def _say_held_back(self, number: int, why: str) -> None:
+        """Say once why a masked round goes by without an update."""
+        if why and why != self._held_back:
+            log.warning("not_sent", bounty=self._setup.bounty, round=number, why=why)
+        self._held_back = why
 
     def decide(self, view: ProviderView) -> Sequence[Action | Finish]:
         return decisions.decide(view)
@@ -106,6 +114,10 @@ class ProviderDaemon:
                 self._setup.masking.release(seat, number)
             case decisions.Commit(made):
                 self._setup.purse.charge(made.round, made.root.hex())  # before anything leaves
+                if self._setup.masking is not None:
+                    assert self._masked is not None
+                    assert self._masked.seat is not None, "no update is sent without a seat"
+                    self._setup.masking.claim_masks(self._masked.seat, made)
                 self._setup.work.keep(made)
                 receipt = self._writer.commit(bounty, made.round, self._commitment(made))
                 log.info("committed", bounty=bounty, round=made.round, root="0x" + made.root.hex(), **spent(receipt))

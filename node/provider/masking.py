@@ -14,8 +14,8 @@ from ledger.mask_board import MaskBoard, MaskBoardWriter, board_of
 from ledger.records import BountyId, Phase, PrivacyMode, Revealed, Terms
 from node.bounty_files import BountyFiles
 from node.connections import Account, connect_peer, spent
-from node.journal import Scope
-from node.manifest import Manifest, coordinates
+from node.journal import MadeUpdate, Scope
+from node.manifest import Manifest, coordinates, privacy
 from node.masked_rounds import Candidate, MaskedRound, candidates, masked_round, opening_block
 from node.masked_updates import VerifiedMasked
 from node.masking.errors import AlreadyDecided, NotUnmaskable
@@ -24,8 +24,8 @@ from node.masking.seeds import secrets_of
 from node.masking.unmasking import lists_of, release
 from node.masking.update import Seat
 from node.masking_section import MaskingSection
-from node.provider.masked_view import MaskedView
-from node.provider.release_journal import ReleaseJournal
+from node.provider.masked_view import MaskedView, too_little_noise
+from node.provider.release_journal import RELEASES, ReleaseJournal
 from node.round_updates import check_updates
 from node.verification import Rejection
 
@@ -63,12 +63,23 @@ class MaskingPart:
         place = masked.place_of(self.account.address)
         if place is None or block + self.confirmations > newest:
             return MaskedView()
+        refusal = too_little_noise(place[1], privacy(self.manifest).honest or 0)
+        if refusal:
+            return MaskedView(refusal=refusal)
         seat = Seat(masked.context, place[1], masked.indices[self.account.address], secrets_of(self.account.key.derive))
+        used = self.journal.masked(self.account.address, masked.context.groups_seed)
         try:
             lists_of(place[1], [masked.indices[one.provider] for one in _revealed(history, number, masked, place[1])])
         except NotUnmaskable:
-            return MaskedView(seat=seat)
-        return MaskedView(seat=seat, release_due=self._is_release_due(number, newest))
+            return MaskedView(seat=seat, masked=used)
+        return MaskedView(seat=seat, masked=used, release_due=self._is_release_due(number, newest))
+
+    def claim_masks(self, seat: Seat, made: MadeUpdate) -> None:
+        """Write down that an update has the masks of a seat, before it leaves.
+
+        Raises: MasksUsed if another one has them.
+        """
+        self.journal.mask(self.account.address, seat.context.groups_seed, made.root)
 
     def _is_release_due(self, number: int, newest: int) -> bool:
         """Whether the reveals were over at the confirmed block, and this account has announced nothing since."""
@@ -158,6 +169,6 @@ def open_masking(
     terms = market.terms(bounty)
     if terms.privacy != PrivacyMode.MASKED:
         return None
-    journal = ReleaseJournal(place.home / f"releases-{market.chain.block(0).hash.hex()[:8]}.sqlite")
+    journal = ReleaseJournal(place.home / RELEASES, market.chain.block(0).hash)
     manifest = files.manifest(terms)
     return MaskingPart(market, account, bounty, terms, manifest, files, board_of(market), journal, place.confirmations)

@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from ledger.cid import Digest
 from ledger.history import build_history
-from ledger.records import Event, Money, Phase, RewardRule, Timestamp, Wei
+from ledger.records import BountyId, Event, Money, Phase, RewardRule, Timestamp, Wei
 from node.aggregator import decisions as aggregator
 from node.aggregator.decisions import AggregatorView
 from node.cli.app import app
 from node.errors import BadManifest
-from node.journal import BrokenJournal, MadeUpdate, Scope
+from node.journal import MadeUpdate, Scope
 from node.manifest import describe, parse_manifest
 from node.masking.errors import AlreadyDecided
 from node.masking.unmasking import Lists
@@ -24,8 +24,8 @@ from node.masking_section import MaskingSection
 from node.posting import BadOffer, Offer, check_offer, terms_for
 from node.provider import decisions as provider
 from node.provider.decisions import ProviderView
-from node.provider.masked_view import MaskedView, drawn_in
-from node.provider.release_journal import ReleaseJournal
+from node.provider.masked_view import MaskedView, drawn_in, too_little_noise
+from node.provider.release_journal import BrokenReleases, MasksUsed, ReleaseJournal
 from node.robustness import QuorumTooSmall
 from tests import builders as make
 from tests.integration.world import write_data
@@ -39,6 +39,7 @@ SUMMARY = '{"groups": "' + drawn_in(SEAT)["groups"] + '"}'
 MADE = MadeUpdate(1, Digest(make.word("cid")), make.word("root"), make.word("base"), SUMMARY)
 JOINED: list[Event] = [make.posted(), make.joined(make.ALICE, 0), make.opened(1, 3)]
 SCOPE = Scope(31337, make.OWNER, make.BOUNTY, make.ALICE)
+NOISY = {"mode": "masked", "update_noise": 32, "honest": 3, "delta": 1e-5}
 SECTIONS = {"privacy": {"mode": "masked"}, "masking": {"group": 5, "threshold": 3}}
 
 
@@ -103,12 +104,39 @@ def test_decide__when_shares_may_still_come__then_the_aggregator_gathers_until_h
     assert aggregator.decide(aggregator_view()) == [aggregator.Merge(1)]
 
 
+@pytest.mark.parametrize(
+    ("view", "made", "why"),
+    [
+        (MaskedView(seat=SEAT, masked=MADE.root), MADE, ""),
+        (MaskedView(seat=SEAT, masked=make.word("lost")), MADE, "tell how the two differ"),
+        (MaskedView(seat=SEAT, masked=make.word("lost")), None, "tell how the two differ"),
+        (MaskedView(refusal="too little noise"), None, "too little noise"),
+        (MaskedView(seat=SEAT), replace(MADE, summary="{}"), "other groups"),
+    ],
+)
+def test_decide__when_the_masks_were_used_for_another_update__then_none_is_made_or_sent(
+    view: MaskedView, made: MadeUpdate | None, why: str
+) -> None:
+    assert why in view.held_back(made)
+    assert bool(provider.decide(provider_view(Phase.COMMIT, view, made))) == (not why)
+
+
+def test_too_little_noise__when_a_group_is_smaller_than_the_manifest_says__then_refused() -> None:
+    whole, small = group_with(range(5), threshold=3), group_with(range(3), threshold=2)
+    assert too_little_noise(whole, 3) == too_little_noise(small, 0) == too_little_noise(small, 2) == ""
+    assert "group of 3 may have only that of 2" in too_little_noise(small, 3)
+
+
+def releases(home: Path, first_block: str = "first block") -> ReleaseJournal:
+    return ReleaseJournal(home / "home" / "releases.sqlite", make.word(first_block))
+
+
 def test_release_journal__when_the_lists_are_the_same__then_a_restart_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "home" / "releases.sqlite"
     for _ in range(2):
-        ReleaseJournal(path).decide(SCOPE, 1, b"groups", Lists((0, 1), (2,)))
-    ReleaseJournal(path).decide(SCOPE, 2, b"groups", Lists((0, 1, 2), ()))
-    ReleaseJournal(path).decide(replace(SCOPE, provider=make.BOB), 1, b"groups", Lists((0, 2), (1,)))
+        releases(tmp_path).decide(SCOPE, 1, b"groups 1", Lists((0, 1), (2,)))
+    releases(tmp_path).decide(SCOPE, 2, b"groups 2", Lists((0, 1, 2), ()))
+    releases(tmp_path).decide(replace(SCOPE, provider=make.BOB), 1, b"groups 1", Lists((0, 2), (1,)))
+    releases(tmp_path, "a devnet started anew").decide(SCOPE, 1, b"its groups", Lists((0, 2), (1,)))
 
 
 @pytest.mark.parametrize(
@@ -118,16 +146,36 @@ def test_release_journal__when_the_lists_are_the_same__then_a_restart_goes_on(tm
 def test_release_journal__when_a_reorganisation_changed_the_lists__then_nothing_more_is_released(
     tmp_path: Path, groups: bytes, lists: Lists
 ) -> None:
-    journal = ReleaseJournal(tmp_path / "releases.sqlite")
-    journal.decide(SCOPE, 1, b"groups", Lists((0, 1), (2,)))
+    releases(tmp_path).decide(SCOPE, 1, b"groups", Lists((0, 1), (2,)))
     with pytest.raises(AlreadyDecided, match="Nothing more is released"):
-        journal.decide(SCOPE, 1, groups, lists)
+        releases(tmp_path).decide(SCOPE, 1, groups, lists)
+
+
+@pytest.mark.parametrize("lie", [{"chain_id": 1}, {"market": make.BOB}, {"bounty": BountyId(77)}, {}])
+def test_release_journal__when_an_endpoint_lies_about_its_chain__then_the_same_groups_get_no_second_list(
+    tmp_path: Path, lie: dict[str, Any]
+) -> None:
+    releases(tmp_path).decide(SCOPE, 1, b"groups", Lists((0, 1), (2,)))
+    with pytest.raises(AlreadyDecided):
+        releases(tmp_path, "another first block").decide(replace(SCOPE, **lie), 1, b"groups", Lists((0, 1, 2), ()))
+
+
+def test_release_journal__when_an_update_was_masked__then_no_other_gets_the_same_masks(tmp_path: Path) -> None:
+    assert releases(tmp_path).masked(make.ALICE, b"groups") is None
+    for _ in range(2):
+        releases(tmp_path).mask(make.ALICE, b"groups", MADE.root)
+    with pytest.raises(MasksUsed, match="how they differ"):
+        releases(tmp_path, "another first block").mask(make.ALICE, b"groups", make.word("other"))
+    assert releases(tmp_path).masked(make.ALICE, b"groups") == MADE.root
+    releases(tmp_path).mask(make.ALICE, b"other groups", make.word("other"))
+    releases(tmp_path).mask(make.BOB, b"groups", make.word("other"))
 
 
 def test_release_journal__when_the_file_is_damaged__then_said(tmp_path: Path) -> None:
-    (tmp_path / "releases.sqlite").write_bytes(b"no database, but long enough to be looked at" * 50)
-    with pytest.raises(BrokenJournal):
-        ReleaseJournal(tmp_path / "releases.sqlite")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "releases.sqlite").write_bytes(b"no database, but long enough to be looked at" * 50)
+    with pytest.raises(BrokenReleases, match="Put back a copy"):
+        releases(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +186,7 @@ def test_release_journal__when_the_file_is_damaged__then_said(tmp_path: Path) ->
         ({"masking": {"group": 6, "threshold": 3}}, "more than half of group, and less than group"),
         ({"masking": {"group": 5, "threshold": 5}}, "more than half of group, and less than group"),
         ({"masking": {"group": 16, "threshold": 9}}, "less than or equal to 15"),
+        ({"privacy": NOISY | {"honest": 4}}, "honest counts on the noise of 4 .* masking.threshold, 3"),
         ({"screening": {"least_norm": 0.1}}, "nobody sees a single update"),
         (
             {
@@ -193,6 +242,13 @@ def test_check_offer__when_masked__then_the_rule_counts_groups() -> None:
         check_offer(offer(min_updates=2), samples.manifest(**SECTIONS))
     with pytest.raises(BadOffer, match="contribution of a masked update"):
         check_offer(offer(reward_rule=RewardRule.CONTRIBUTION), samples.manifest(**SECTIONS))
+
+
+def test_check_offer__when_a_round_may_have_small_groups__then_no_more_noise_is_counted_on() -> None:
+    noisy = samples.manifest(**SECTIONS | {"privacy": NOISY, "update__bits": 10, "update__clip": 0.5})
+    check_offer(offer(min_updates=10), noisy)
+    with pytest.raises(BadOffer, match="noise of 3 providers, but a sum may have only 2"):
+        check_offer(offer(min_updates=3), noisy)  # three members make one group, of which two must live
 
 
 def test_terms_for__when_masked__then_the_chain_says_so_and_people_read_it() -> None:
