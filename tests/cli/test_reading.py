@@ -49,15 +49,18 @@ def test_list__when_nothing_was_posted__then_says_so(shell: Shell) -> None:
     assert shell.run("bounty", "list", "--json").json() == []
 
 
-def test_claim__when_pay_has_vested__then_takes_it_once(
+def test_claim__when_the_bounty_is_over__then_takes_pay_and_stake_once(
     world: World, capsys: pytest.CaptureFixture[str], finished: BountyId
 ) -> None:
     party, pot = world.parties["p0"], world.terms(finished).pot
+    left = fedbounty(capsys, party, "leave", str(finished), "--yes")
+    assert left.code == 2
+    assert f"`fedbounty claim {finished}` takes the stake" in " ".join(left.err.split())
     first = fedbounty(capsys, party, "claim", str(finished), "--json").json()
-    assert int(first["claimed"]) == pot
-    assert world.balance(party) == PURSE - 10 * TOKEN + pot
+    assert (int(first["claimed"]), int(first["stake_returned"])) == (pot, 10 * TOKEN)
+    assert world.balance(party) == PURSE + pot
     again = fedbounty(capsys, party, "claim", str(finished), "--json").json()
-    assert (again["claimed"], int(again["claimed_in_all"])) == (0, pot)
+    assert (again["claimed"], int(again["claimed_in_all"]), again["waiting"]) == (0, pot, [])
 
 
 def test_provide__after_the_end__then_a_member_gets_pay_and_stake(
