@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from incentives.rewards import weight_of
 from incentives.shares import round_share
 from ledger.records import RewardRule, Terms, Wei
+from ledger.score_records import BASIS, Panel
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class PayEstimate:
 
     least:      for an accepted update in a full round (`max_updates`), all others of the greatest weight.
     most:       for an accepted update in a round of the bare quorum, all others of weight 1.
-    expected:   for an accepted update when all present members take part with equal weights.
+    expected:   for an accepted update when all present members take part with equal weights; by contribution the
+                average of all updates, which is nobody's in particular.
     all_rounds: `least` and `most` added up over all rounds.
     at_risk:    what it loses at worst: a forfeit for each commitment that it never reveals.
     """
@@ -32,12 +34,12 @@ def estimate_pay(terms: Terms, members: int = 0, stake: Wei | None = None) -> Pa
 
     members:  present members, the provider itself included; 0 where unknown.
     stake:    what the provider would lock; None for the least.
-    Holds:    by contribution a round may bring nothing, or all of it; expected is then what equal parts would be.
+    Holds:    by contribution a round may bring nothing, or all of it.
     Rounding: down, as the payouts themselves are.
     """
     own = terms.stake if stake is None else stake
     weight = weight_of(own, terms)
-    heaviest = 1 if terms.reward_rule == RewardRule.EQUAL else terms.max_weight
+    heaviest = terms.max_weight if terms.reward_rule == RewardRule.STAKE else 1
     shares = [round_share(terms, number) for number in range(1, terms.rounds + 1)]
     in_full_round = weight + (terms.max_updates - 1) * heaviest
     in_quorum = weight + (terms.min_updates - 1)
@@ -55,6 +57,15 @@ def estimate_pay(terms: Terms, members: int = 0, stake: Wei | None = None) -> Pa
         ),
         at_risk=_worst_loss(terms, own),
     )
+
+
+def least_pot(share: Wei, panel: Panel) -> Wei:
+    """What the updates of a round divide by contribution when every evaluator earns its fee, and none forfeits.
+
+    Rounding: each fee down, as the contract does.
+    """
+    count = len(panel.evaluators)
+    return Wei(share - share * panel.fee_share // BASIS // count * count)
 
 
 def _worst_loss(terms: Terms, stake: Wei) -> Wei:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from incentives.rewards import weight_of
 from incentives.settlement import settle
 from ledger.accounts import list_keys
 from ledger.chain import Block
@@ -23,9 +24,11 @@ from node.cli.output import print_json, tokens
 from node.cli.running import OVER, BountyOver
 from node.connections import Ledgers, checked_address, connect_peer, open_files, open_ledgers, open_store
 from node.explaining.accounting import check_round, make_receipt, seat_of
+from node.explaining.by_contribution import scored_risks, scored_scenarios
 from node.explaining.gas import make_bill
 from node.explaining.prospect import (
     Prospect,
+    least_and_most,
     make_lock_ups,
     make_risks,
     make_scenarios,
@@ -148,23 +151,32 @@ def _prospect(ledgers: Ledgers, view: ProviderView, stake: str, token_price: str
         raise BadInput(f"Bounty {history.bounty} asks for a stake of at least {tokens(terms.stake)} tokens.")
     remaining = remaining_rounds(terms, view.clock, history)
     rounds = remaining[1] - remaining[0] + 1
-    scenarios = make_scenarios(terms, settle(history.events), remaining, own)
+    panel, settlement = view.scoring.panel if view.scoring else None, settle(history.events)
+    scenarios = make_scenarios(terms, settlement, remaining, own)
+    risks = make_risks(terms, own, rounds, terms.rounds)
+    if panel is not None:
+        scenarios = scored_scenarios(terms, panel, settlement, remaining)
+    if view.scoring is not None:
+        risks = (*risks, *scored_risks(terms, panel))
     fees = FeePolicy(ledgers.chain).suggested()
     price = (fees.max_fee + fees.tip) // 2  # an offer is twice the base fee and the tip: this is base fee and tip
     return Prospect(
         bounty=history.bounty,
         provider=view.account,
         stake=own,
-        weight=scenarios[0].weight,
+        weight=weight_of(own, terms),
         members=view.clock.members,
         rule=terms.reward_rule,
         remaining=remaining,
         scenarios=scenarios,
-        bill=make_bill(rounds, price, fees.max_fee, _estimated_gas(ledgers, view, own)),
-        risks=make_risks(terms, own, rounds, terms.rounds),
+        bill=make_bill(rounds, price, fees.max_fee, _estimated_gas(ledgers, view, own), view.scoring is not None),
+        risks=risks,
         lock_ups=make_lock_ups(terms, view.clock, remaining),
         token_price=parse_tokens(token_price) if token_price else None,
         merging=promise(terms),
+        shares=least_and_most(terms, remaining),
+        panel=panel,
+        may_appoint=view.scoring is not None and panel is None and not history.members and not history.rounds,
     )
 
 

@@ -7,6 +7,7 @@ from ledger.records import RewardRule, Wei
 from node.cli.output import console, grid, moment, pairs, text, tokens
 from node.explaining.prospect import Prospect, Risk
 from node.explaining.receipt import Check, Division, Outcome, Receipt, RoundReceipt, StakeReceipt
+from node.scored_rounds import panel_rows
 
 DETAIL = 400
 """Characters of a stranger's words."""
@@ -218,6 +219,8 @@ def show_prospect(prospect: Prospect) -> None:
             "stake": f"{exact(prospect.stake)} tokens, weight {prospect.weight}",
         },
     )
+    if prospect.rule == RewardRule.CONTRIBUTION:
+        pairs("how a round is divided", dividing_rows(prospect))
     _show_scenarios(prospect)
     _show_gas(prospect)
     grid(
@@ -230,6 +233,25 @@ def show_prospect(prospect: Prospect) -> None:
     )
     locks = ((one.case, "not bounded" if one.seconds is None else duration(one.seconds)) for one in prospect.lock_ups)
     grid("how long your stake is locked, at most", ("if", "until it is free"), list(locks))
+
+
+def dividing_rows(prospect: Prospect) -> dict[str, object]:
+    """What a round's share is, who divides it by contribution, and what an update can get of it."""
+    least, most = prospect.shares
+    share = f"{exact(most)} tokens" if least == most else f"{exact(least)} or {exact(most)} tokens"
+    rows: dict[str, object] = {"a round's share": share, **panel_rows(prospect.panel, tokens)}
+    if prospect.panel is None:
+        rows["a panel later"] = (
+            "the owner can name one until the first provider joins: look again right before you do"
+            if prospect.may_appoint
+            else "can't be: a panel is named before the first provider joins"
+        )
+        return rows
+    rows["an update gets"] = (
+        "by what it did to the loss on the validation data: from nothing to all of the share, less the fees. "
+        "No one can say beforehand which"
+    )
+    return rows
 
 
 def _lost(risk: Risk) -> str:
@@ -247,6 +269,8 @@ def _show_scenarios(prospect: Prospect) -> None:
         a_round = tokens(Wei(one.a_round[0]))
         rows.append((one.assumes, f"{one.weight}/{one.total}", a_round, tokens(one.in_all), _ether(value)))
     title = "your pay in tokens, if every update of yours is accepted"
+    if prospect.panel is not None:
+        title = "your pay in tokens, by what your updates contribute, if all are accepted"
     grid(title, ("assuming", "your part", "a round", "in all", last), rows)
 
 

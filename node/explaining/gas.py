@@ -19,6 +19,9 @@ MEASURED_GAS: Mapping[str, int] = {
 
 A_ROUND = ("commit", "reveal")
 
+SCORED_CLAIM_GAS = 79_000
+"""Of claiming a round that was divided by contribution: each by itself. Source: as above."""
+
 
 @dataclass(frozen=True)
 class GasLine:
@@ -60,13 +63,18 @@ class GasBill:
         }
 
 
-def make_bill(rounds: int, price: int, ceiling: int, estimated: Mapping[str, int]) -> GasBill:
-    """What it takes to join, to take part in each round, to claim once and to take the stake back.
+def make_bill(
+    rounds: int, price: int, ceiling: int, estimated: Mapping[str, int], by_contribution: bool = False
+) -> GasBill:
+    """What it takes to join, to take part in each round, to claim and to take the stake back.
 
-    estimated: the node's own figures, by call.
+    estimated:       the node's own figures, by call.
+    by_contribution: each round is claimed by itself; else one claim takes all.
     """
+    calls = {**MEASURED_GAS, "claim": SCORED_CLAIM_GAS} if by_contribution else MEASURED_GAS
+    each_round = (*A_ROUND, "claim") if by_contribution else A_ROUND
     lines = [
-        GasLine(call, estimated.get(call, gas), rounds if call in A_ROUND else 1, call in estimated)
-        for call, gas in MEASURED_GAS.items()
+        GasLine(call, estimated.get(call, gas), rounds if call in each_round else 1, call in estimated)
+        for call, gas in calls.items()
     ]
     return GasBill(tuple(lines), price, ceiling)

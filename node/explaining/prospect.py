@@ -7,7 +7,7 @@ of ether; there is no exchange rate but the one that a person gives.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from incentives.rewards import weight_of
@@ -15,6 +15,7 @@ from incentives.settlement import Settlement
 from incentives.shares import lapsed_share, round_share
 from ledger.history import BountyHistory
 from ledger.records import Address, BountyId, Clock, Phase, PrivacyMode, RewardRule, Terms, Wei
+from ledger.score_records import Panel
 from node.explaining.gas import GasBill
 
 ONE_ETHER = 10**18
@@ -89,6 +90,9 @@ class Prospect:
     remaining:   the rounds in which it could still take part, first and last; (1, 0): none.
     token_price: wei of ether for one whole token, if a person gave it.
     merging:     what the merge rule withstands, in a sentence.
+    shares:      of the remaining rounds, least and most: what all updates of a round divide.
+    panel:       who divides the rounds by contribution; None where nobody does.
+    may_appoint: whether the owner can still name a panel.
     """
 
     bounty: BountyId
@@ -104,6 +108,9 @@ class Prospect:
     lock_ups: tuple[LockUp, ...]
     token_price: int | None = None
     merging: str = ""
+    shares: tuple[Wei, Wei] = (Wei(0), Wei(0))
+    panel: Panel | None = None
+    may_appoint: bool = False
 
     @property
     def rounds(self) -> int:
@@ -129,6 +136,9 @@ class Prospect:
             "members_now": self.members,
             "reward_rule": self.rule.name.lower(),
             "merge_rule": self.merging,
+            "panel": asdict(self.panel) if self.panel else None,
+            "panel_may_still_be_appointed": self.may_appoint,
+            "shares": [str(amount) for amount in self.shares],
             "first_round": self.remaining[0],
             "last_round": self.remaining[1],
             "token_price_wei": None if self.token_price is None else str(self.token_price),
@@ -154,12 +164,18 @@ def remaining_rounds(terms: Terms, clock: Clock, history: BountyHistory) -> tupl
     return (first, terms.rounds) if first <= terms.rounds else (1, 0)
 
 
+def least_and_most(terms: Terms, remaining: tuple[int, int]) -> tuple[Wei, Wei]:
+    """The shares of the remaining rounds, which differ by a unit at most."""
+    shares = [round_share(terms, number) for number in range(remaining[0], remaining[1] + 1)]
+    return min(shares, default=Wei(0)), max(shares, default=Wei(0))
+
+
 def make_scenarios(
     terms: Terms, settlement: Settlement, remaining: tuple[int, int], stake: Wei
 ) -> tuple[Scenario, ...]:
     """Pay if today's members and the newcomer take part; at the bare quorum; and in full rounds of heavy stakes."""
     own = weight_of(stake, terms)
-    heaviest = 1 if terms.reward_rule == RewardRule.EQUAL else terms.max_weight
+    heaviest = terms.max_weight if terms.reward_rule == RewardRule.STAKE else 1
     present = sorted(
         (weight_of(Wei(one.stake), terms) for one in settlement.seats.values() if one.active), reverse=True
     )

@@ -50,6 +50,7 @@ def test_claim__when_the_panel_left_everything__then_each_party_takes_its_own_an
     providers, evaluators = ([world.party(f"{kind}{number}") for number in range(3)] for kind in "pe")
     validation = write_data(tmp_path / "validation.csv", seed=99, rows=60)
     bounty = post(world, owner, merger, evaluators, validation, rounds=1)
+    check_estimate(world, capsys, bounty, providers[0])
     scorers = [liar(world, one, bounty, validation) for one in evaluators]
     forged = (honest, honest, other_bytes)
     daemons: list[Any] = [
@@ -84,6 +85,15 @@ def test_claim__when_the_panel_left_everything__then_each_party_takes_its_own_an
     assert world.balance(world.market.address) == 0
     assert world.balance(scores.address) == 0
     assert "can be claimed now; 0 tokens" in said(world, capsys, owner, "claim", str(bounty))
+
+
+def check_estimate(world: World, capsys: pytest.CaptureFixture[str], bounty: BountyId, newcomer: Party) -> None:
+    """Who thinks of joining is shown the range, the average and the panel: nothing that looks like a promise."""
+    guess = fedbounty(capsys, newcomer, "explain", str(bounty), "--json").json()
+    pot = world.terms(bounty).pot
+    pot -= 3 * (pot * 300 // 10_000 // 3)
+    assert [int(one["in_all"]) for one in guess["scenarios"]] == [0, pot // 3, pot // 3, pot]
+    assert (guess["reward_rule"], len(guess["panel"]["evaluators"])) == ("contribution", 3)
 
 
 def check_waiting(
