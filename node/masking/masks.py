@@ -2,18 +2,20 @@
 
 Coordinate c is word c mod 16 of block c div 16, so a contract can compute the mask of one coordinate.
 
-Shape suffix: D coordinates.
+Shape suffixes: D coordinates, B coordinates of one block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import ChaCha20
 from numpy.typing import NDArray
+
+from node.blocks import pieces
 
 WORDS = 16
 """Coordinates in a block of ChaCha20."""
@@ -40,22 +42,30 @@ class Mask:
         return f"Mask(***, is_added={self.is_added})"
 
 
-def apply_masks(values_D: NDArray[np.uint32], masks: Sequence[Mask], start: int = 0) -> None:
+def apply_masks(
+    values_D: NDArray[np.uint32],
+    masks: Sequence[Mask],
+    start: int = 0,
+    fill: Callable[[slice], None] = lambda block: None,
+) -> None:
     """Add masks to values, in place, modulo 2**32.
 
     start:  the first value's coordinate; a multiple of 16.
+    fill:   writes a block of the values right before its masks are added, so that memory is passed over once.
     Shapes: values_D (D,) uint32, C-contiguous.
     """
     if start % WORDS:
         raise ValueError(f"coordinate {start} does not begin a block of {WORDS}")
-    streams = [_stream(mask.seed, start // WORDS) for mask in masks]
+    steps = [(_stream(mask.seed, start // WORDS), np.add if mask.is_added else np.subtract) for mask in masks]
     room = bytearray(BLOCK * 4)
-    words, zeros = np.frombuffer(room, dtype="<u4"), memoryview(_ZEROS)
-    for begin in range(0, len(values_D), BLOCK):
-        part = values_D[begin : begin + BLOCK]
-        for mask, stream in zip(masks, streams, strict=True):
-            stream.update_into(zeros[: part.nbytes], room)
-            (np.add if mask.is_added else np.subtract)(part, words[: len(part)], out=part)
+    words = np.frombuffer(room, dtype="<u4")
+    for block in pieces(len(values_D), BLOCK):
+        fill(block)
+        part_B = values_D[block]
+        zeros, words_B = memoryview(_ZEROS)[: part_B.nbytes], words[: len(part_B)]
+        for stream, combine in steps:
+            stream.update_into(zeros, room)
+            combine(part_B, words_B, out=part_B)
 
 
 def mask_word(seed: bytes, coordinate: int) -> int:

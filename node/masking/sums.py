@@ -59,8 +59,8 @@ def unmask_sum(masked: Sequence[NDArray[np.uint32]], removals: Sequence[Mask]) -
     sum_D = np.empty(len(masked[0]), dtype=np.uint32)
 
     def unmask(part: slice) -> None:
-        _add_up(masked, part, sum_D[part])
-        apply_masks(sum_D[part], removals, part.start)
+        rows = [one[part] for one in masked]
+        apply_masks(sum_D[part], removals, part.start, lambda block: _add_up(rows, block, sum_D[part]))
 
     parts = pieces(len(sum_D), PART)
     if len(parts) == 1:
@@ -71,12 +71,11 @@ def unmask_sum(masked: Sequence[NDArray[np.uint32]], removals: Sequence[Mask]) -
     return sum_D.view(np.int32)
 
 
-def _add_up(masked: Sequence[NDArray[np.uint32]], part: slice, sums: NDArray[np.uint32]) -> None:
-    for block in pieces(len(sums), BLOCK):
-        inner = slice(part.start + block.start, part.start + block.stop)
-        np.copyto(sums[block], masked[0][inner])
-        for other in masked[1:]:
-            np.add(sums[block], other[inner], out=sums[block])
+def _add_up(rows: Sequence[NDArray[np.uint32]], block: slice, sums: NDArray[np.uint32]) -> None:
+    sums_B = sums[block]
+    np.copyto(sums_B, rows[0][block])
+    for row in rows[1:]:
+        np.add(sums_B, row[block], out=sums_B)
 
 
 def merge_sums(

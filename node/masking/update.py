@@ -16,7 +16,7 @@ from node.masking.errors import NotInGroup
 from node.masking.files import encode_masked, masked_tree
 from node.masking.groups import Group
 from node.masking.key_leaf import KeyLeaf
-from node.masking.masks import BLOCK, Mask, apply_masks, pair_mask
+from node.masking.masks import Mask, apply_masks, pair_mask
 from node.masking.seeds import Secrets, pair_seed, self_seed
 from node.masking.shares import Transfer, deal, seal_bundle
 
@@ -75,8 +75,6 @@ def mask_values(update_D: NDArray[np.int16], masks: list[Mask]) -> NDArray[np.ui
     Shapes: (D,) int16 -> (D,) uint32.
     """
     masked_D = np.empty(len(update_D), dtype=np.uint32)
-    for start in range(0, len(update_D), BLOCK):
-        part = slice(start, start + BLOCK)
-        np.copyto(masked_D[part].view(np.int32), update_D[part])
-    apply_masks(masked_D, masks)
+    signed_D = masked_D.view(np.int32)
+    apply_masks(masked_D, masks, fill=lambda block: np.copyto(signed_D[block], update_D[block]))
     return masked_D
