@@ -25,6 +25,7 @@ from ledger.accounts import Key, Secret, key_from_secret
 from ledger.artifacts import artifact
 from ledger.chain import Chain
 from ledger.errors import BadInput, ChainError
+from ledger.locks import Lock
 from ledger.market import Market
 from ledger.processes import ROOT, start_guarded, stop
 from ledger.records import Address
@@ -91,10 +92,20 @@ class BrokenDeployment(ChainError):
 def start_devnet(directory: Path, settings: DevnetSettings = DevnetSettings()) -> Iterator[Devnet]:
     """Run a devnet with its log and state in `directory` while the context is open.
 
-    Raises: BadInput if there is no anvil, or it does not start, with its own words.
+    Raises: BadInput if there is no anvil, if it does not start, with its own words, or if one runs there already.
     """
     directory = directory.resolve()
-    directory.mkdir(parents=True, exist_ok=True)
+    lock = Lock(directory / "devnet.lock", _runs_already(directory))
+    with contextlib.closing(lock):
+        yield from _run(directory, settings)
+
+
+def _runs_already(directory: Path) -> str:
+    return f"A devnet runs in {directory} already. Use it, stop it first, or take another directory and port."
+
+
+def _run(directory: Path, settings: DevnetSettings) -> Iterator[Devnet]:
+    """Run a devnet in a directory that is ours alone."""
     config, log, states = directory / "anvil.json", directory / "anvil.log", directory / STATES
     for leftover in (config, log):
         leftover.unlink(missing_ok=True)
@@ -207,9 +218,15 @@ def _wait(process: subprocess.Popen[str], log: Path, seconds: float) -> str:
             return f"http://{listening[1]}"
         if process.poll() is not None:
             words = said.strip().splitlines()
-            raise BadInput(f"The devnet did not start: {words[-1] if words else 'anvil ended at once'}.")
+            raise BadInput(f"The devnet did not start: {_sentence(words[-1]) if words else 'anvil ended at once.'}")
         time.sleep(0.01)
     raise BadInput(f"The devnet did not start within {seconds:.0f} s; its log is {log}.")
+
+
+def _sentence(words: str) -> str:
+    """Anvil's last words, with what to do about the one thing that a person can mend."""
+    remedy = " Another program has that port: stop it, or take another with --port (0: any free one)."
+    return f"{words}.{remedy if 'in use' in words else ''}"
 
 
 def _keys(config: Path) -> tuple[Key, ...]:

@@ -5,13 +5,12 @@ SQLite, because a line must be whole on disk before the transaction it tells of 
 
 from __future__ import annotations
 
-import fcntl
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.durable_files import open_durable
 from ledger.errors import BadInput
+from ledger.locks import Lock
 from ledger.records import Address
 
 _MIGRATIONS = (
@@ -70,22 +69,14 @@ class Open:
     gas: int
 
 
-class AccountLock:
-    """An account's lock: held by one process at a time, and free again when that process ends."""
+def account_lock(path: Path, account: Address) -> Lock:
+    """An account's lock: held by one process at a time.
 
-    def __init__(self, path: Path, account: Address) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._descriptor)
-            raise BadInput(
-                f"Another process sends transactions from {account} already ({path}). Stop it, or use another key."
-            ) from error
-
-    def release(self) -> None:
-        os.close(self._descriptor)
+    Raises: BadInput if another one sends with this account.
+    """
+    return Lock(
+        path, f"Another process sends transactions from {account} already ({path}). Stop it, or use another key."
+    )
 
 
 class Journal:

@@ -5,6 +5,7 @@ They have sessions of their own, so that Ctrl-C reaches us alone and we stop the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -58,14 +59,16 @@ def guard(parent: int, output: Path, command: list[str]) -> int:
         signal.signal(number, lambda received, _frame: stopping.append(received))
     with output.open("ab") as file:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, text=True)
-    while child.poll() is None and not stopping and os.getppid() == parent:
-        try:
-            child.wait(PARENT_CHECK_S)
-        except subprocess.TimeoutExpired:
-            if output.stat().st_size > MAX_LOG_BYTES:
-                os.truncate(output, 0)
-    ended = child.poll()
-    stop(child)
+    try:
+        while child.poll() is None and not stopping and os.getppid() == parent:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(PARENT_CHECK_S)
+            with contextlib.suppress(FileNotFoundError):
+                if output.stat().st_size > MAX_LOG_BYTES:
+                    os.truncate(output, 0)
+        ended = child.poll()
+    finally:
+        stop(child)
     return 0 if ended is None else ended
 
 

@@ -25,7 +25,7 @@ from ledger.chain import Chain, ContractLog, NodeRefused, contract_log, reverted
 from ledger.decoding import Abi
 from ledger.errors import ChainError, NonceTaken, Reverted, StuckTransaction, TooLittleFunds
 from ledger.fees import FeePolicy
-from ledger.journal import AccountLock, Attempt, Call, Fees, Journal, Open
+from ledger.journal import Attempt, Call, Fees, Journal, Open, account_lock
 from ledger.notices import TransactionFound, TransactionSent, TransactionSettled
 from ledger.records import Address
 
@@ -84,11 +84,11 @@ class Transactor:
         self._fees = FeePolicy(chain, patience.max_fee_per_gas)
         self._turn = threading.Lock()
         genesis = chain.block(0).hash.hex()[:8]  # a devnet that is started anew has the same id and other nonces
-        self._lock = AccountLock(state / f"{chain.chain_id}-{key.address}.lock", key.address)
+        self._lock = account_lock(state / f"{chain.chain_id}-{key.address}.lock", key.address)
         try:
             self._journal = Journal(state / f"{chain.chain_id}-{genesis}-{key.address}.sqlite")
         except BaseException:
-            self._lock.release()
+            self._lock.close()
             raise
         found = self._journal.open()
         if found is not None:
@@ -134,7 +134,7 @@ class Transactor:
     def close(self) -> None:
         """Give up the key's nonces."""
         self._journal.close()
-        self._lock.release()
+        self._lock.close()
 
     def _send(self, action: str, call: Call, abi: Abi | None) -> Receipt:
         with self._turn:

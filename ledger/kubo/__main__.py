@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import uvicorn
 
-from ledger.errors import FedbountyError
+from ledger.errors import BadInput, FedbountyError
 from ledger.kubo.blocks import Blocks, Pins, in_thread
 from ledger.kubo.library import KuboNode, LibraryFailed, quieten
 from ledger.kubo.routes import Rpc
@@ -49,11 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _serve(options: argparse.Namespace) -> int:
+    listener = _listener(options.api)
+    node = KuboNode(options.repo, options.listen)  # from here on the repository is ours alone
     folder = options.repo / "incoming"
     for leftover in folder.glob("*"):
         leftover.unlink()
-    listener = _listener(options.api)
-    node = KuboNode(options.repo, options.listen)
     rpc = Rpc(node, Blocks(node, folder), Pins(options.repo / "pinned-roots"), folder)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -74,7 +75,15 @@ def _listener(api: str) -> socket.socket:
     host, _, port = api.rpartition(":")
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, int(port)))
+    try:
+        listener.bind((host, int(port)))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise BadInput(
+            f"Another program, an IPFS node perhaps, answers at {api} already. Use it, stop it, or take another "
+            f"address with --api (port 0: any free one)."
+        ) from error
     listener.listen(128)
     return listener
 

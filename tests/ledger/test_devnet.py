@@ -16,7 +16,7 @@ from ledger.artifacts import artifact
 from ledger.chain import Chain, connect
 from ledger.devnet import STATES, DevnetSettings, deploy_contracts, fund_ether, mint_tokens, start_devnet
 from ledger.errors import BadInput
-from ledger.processes import ROOT
+from ledger.processes import PARENT_CHECK_S, ROOT
 from ledger.transactions import Transactor
 
 pytestmark = pytest.mark.chain
@@ -52,8 +52,7 @@ def test_start_devnet__with_settings__then_the_chain_follows_them(tmp_path: Path
             time.sleep(0.05)
         assert chain.block().timestamp > first.timestamp
         chain.close()
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", int(devnet.rpc_url.rpartition(":")[2]))) != 0
+    assert not _answers(devnet.rpc_url)
     assert not (tmp_path / "anvil.json").exists()
     assert not (tmp_path / STATES).exists(), "old states stay nowhere"
 
@@ -79,6 +78,37 @@ def test_start_devnet__when_anvil_refuses__then_repeats_its_words(tmp_path: Path
     settings = DevnetSettings(mnemonic="not a mnemonic")
     with pytest.raises(BadInput, match="did not start"), start_devnet(tmp_path, settings):
         pass
+
+
+def test_start_devnet__when_one_runs_there__then_refused_and_the_first_is_left_alone(tmp_path: Path) -> None:
+    with start_devnet(tmp_path) as devnet:
+        left = {path.name for path in tmp_path.iterdir()}
+        with pytest.raises(BadInput, match="Use it, stop it first"), start_devnet(tmp_path):
+            pass
+        assert left <= {path.name for path in tmp_path.iterdir()}
+        (tmp_path / "anvil.log").unlink()  # as tidy people do
+        time.sleep(2 * PARENT_CHECK_S)
+        connect(devnet.rpc_url).close()
+    assert not _answers(devnet.rpc_url)
+    with start_devnet(tmp_path):
+        pass
+
+
+def test_start_devnet__when_the_port_is_taken__then_says_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        settings = DevnetSettings(port=other.getsockname()[1])
+        with (
+            pytest.raises(BadInput, match="or take another with --port"),
+            start_devnet(tmp_path, settings),
+        ):
+            pass
+
+
+def _answers(rpc_url: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(rpc_url.rpartition(":")[2]))) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -179,7 +179,7 @@ def test_start_ipfs__when_the_folder_is_a_file__then_says_so(tmp_path: Path) -> 
 
 def test_start_ipfs__when_the_port_is_taken__then_says_so(ipfs: IpfsDaemon, tmp_path: Path) -> None:
     taken = ipfs.api.removeprefix("http://")
-    with pytest.raises(BadInput, match="could not be started"), start_ipfs(tmp_path, api=taken):
+    with pytest.raises(BadInput, match="or take another address"), start_ipfs(tmp_path, api=taken):
         pass
 
 
