@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
+from ledger.errors import Reverted
 from ledger.scores import Scores, ScoreWriter
 from node.aggregator.decisions import Refund, Settle, WithdrawBond
 from node.claiming.decisions import Action, ReturnRest, Taking, takings, undivided, unwritten
@@ -18,18 +21,44 @@ log = structlog.get_logger()
 def take_all(account: Account, view: ClaimView) -> tuple[list[Taking], list[int]]:
     """Take out all that is the account's own: what was taken, and the rounds that were divided for it.
 
-    Raises: WrongPayoutRoot when all but the pay of a wrong payout tree was taken.
+    Most of these calls are anyone's, so others may be faster: a refusal stops nothing, and is an error only where what
+    it was about is still the account's to take.
+    Raises: Reverted; WrongPayoutRoot, when all but the pay of a wrong payout tree was taken.
     """
-    for settle in unwritten(view):
-        perform(account, view, settle)
+    settles = unwritten(view)
+    if settles:
+        _try_all(account, view, settles)
         view = _again(account, view)
-    divided = undivided(view)
-    for division in divided:
-        perform(account, view, division)
-    found = takings(_again(account, view) if divided else view)
-    for taking in found:
-        perform(account, view, taking.action)
-    return found, [one.round for one in divided]
+    divisions = undivided(view)
+    divided = _try_all(account, view, divisions)[0]
+    if divisions:
+        view = _again(account, view)
+    found = takings(view)
+    done, refusals = _try_all(account, view, [one.action for one in found])
+    if refusals:
+        left = [one.action for one in takings(_again(account, view))]
+        for action, error in refusals:
+            if action in left:
+                raise error
+    taken = [one for one in found if one.action in done]
+    return taken, [action.round for action in divisions if action in divided]
+
+
+def _try_all(
+    account: Account, view: ClaimView, actions: Sequence[Action]
+) -> tuple[list[Action], list[tuple[Action, Reverted]]]:
+    """Perform actions: those that worked, and those that the contract refused."""
+    done: list[Action] = []
+    refusals: list[tuple[Action, Reverted]] = []
+    for action in actions:
+        try:
+            perform(account, view, action)
+        except Reverted as error:
+            log.warning("refused", action=type(action).__name__, error=str(error))
+            refusals.append((action, error))
+        else:
+            done.append(action)
+    return done, refusals
 
 
 def _again(account: Account, view: ClaimView) -> ClaimView:

@@ -81,7 +81,7 @@ def _bond(view: ClaimView) -> Iterator[Waiting]:
     if not view.bond:
         return
     if not view.is_over:
-        yield Waiting(Own.BOND, view.bond, None, "free after the end")
+        yield Waiting(Own.BOND, view.bond, None, "it stays while the bounty runs")
     elif view.bond_free_at > view.provider.now:
         yield Waiting(Own.BOND, view.bond, view.bond_free_at, "until then a merge can be proven wrong")
 
@@ -96,7 +96,7 @@ def _seat(view: ClaimView) -> Iterator[Waiting]:
     if not seat.bond:
         return
     if not view.is_over:
-        yield Waiting(Own.EVALUATOR_BOND, seat.bond, None, "it covers your reports; free after the end")
+        yield Waiting(Own.EVALUATOR_BOND, seat.bond, None, "it stays while the bounty runs: it covers your reports")
     elif not scoring.is_settled or seat.open:
         yield Waiting(Own.EVALUATOR_BOND, seat.bond, None, f"{_undivided(view)} not divided yet")
 

@@ -55,7 +55,7 @@ def appoint(
 
     The validation file must have the manifest's schema. Its digest goes on chain; give the file itself to the
     evaluators, and publish it after the end, so that anyone can recompute their reports. Without a panel every round
-    is divided equally.
+    is divided equally. What the divisions leave, all of a round where no update helped, is yours: `fedbounty claim`.
     """
     settings: Settings = context.obj
     ledgers = open_ledgers(settings)

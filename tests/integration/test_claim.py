@@ -9,6 +9,9 @@ import pytest
 
 from ledger.records import BountyId, Phase
 from ledger.score_records import ScorePhase
+from node.claiming.decisions import Own
+from node.claiming.effects import take_all
+from node.claiming.view import observe_claims
 from tests.integration.commands import fedbounty
 from tests.integration.forgery import forging, honest, other_bytes
 from tests.integration.test_scoring import BOND, Evaluator, post, scorer, scores_of
@@ -64,6 +67,7 @@ def test_claim__when_the_panel_left_everything__then_each_party_takes_its_own_an
     scorers[0] = liar(world, evaluators[0], bounty, validation)
     world.play(bounty, scorers, until=lambda: scores.clock(bounty, 1).phase == ScorePhase.DUE)
 
+    stale = observe_claims(world.market, bounty, world.terms(bounty), evaluators[1].address)
     first = claim(world, capsys, evaluators[0], bounty)
     fee = pot * 2 // 3 * 300 // 10_000 // 3
     assert first["rounds_settled"] == [1]
@@ -77,8 +81,9 @@ def test_claim__when_the_panel_left_everything__then_each_party_takes_its_own_an
     assert claim(world, capsys, merger, bounty)["bond_returned"] == str(7 * TOKEN)
     for one in providers:
         assert claim(world, capsys, one, bounty)["stake_returned"] == str(10 * TOKEN)
-    for one in evaluators[1:]:
-        claim(world, capsys, one, bounty)
+    taken, divided = take_all(world.account(evaluators[1]), stale)
+    assert ([one.own for one in taken], divided) == ([Own.FEES, Own.EVALUATOR_BOND], []), "another was faster"
+    claim(world, capsys, evaluators[2], bounty)
     assert [world.balance(one) for one in (merger, *providers)] == [PURSE] * 4
     assert [world.balance(one) for one in evaluators] == [PURSE + fee] * 3
     assert world.balance(owner) == PURSE - 3 * fee
