@@ -15,6 +15,9 @@ from ledger.records import Address, BountyId
 CONSEQUENCES = {"RoundOpened", "Lapsed", "Ended", "BondForfeited"}
 """What time decided and some transaction wrote down on its way, or what follows from what it did."""
 
+_JUDGES = ("FraudProofs", "MaskProofs", "MaskBoard", "ContributionScores")
+"""The contracts that the market names, whose events name their bounty first."""
+
 _OF_MARKET = (
     "SELECT logs.tx, topics, sender, gas_used, gas_price FROM logs JOIN transactions AS t ON t.id = logs.tx"
     " WHERE contract = 1 AND subject = ? ORDER BY logs.id"
@@ -55,7 +58,7 @@ def gas_by_kind(database: sqlite3.Connection, bounty: BountyId) -> list[GasUse]:
 def _to_judges(database: sqlite3.Connection, bounty: BountyId) -> Iterator[tuple[int, tuple[str, bytes, int, int]]]:
     """Transactions to the judges: proofs name their bounty, demands do when they are made and then go by a number."""
     subject, demands = bounty.to_bytes(WORD, "big"), set()
-    proofs = {**_names("FraudProofs"), **_names("MaskProofs"), **_names("MaskBoard")}
+    proofs = {name: kind for judge in _JUDGES for name, kind in _names(judge).items()}
     of_demands = _names("ChunkDemands")
     for transaction, topics, *costs in database.execute(_OF_JUDGES, {"bounty": subject}):
         kind = of_demands.get(topics[:WORD])

@@ -153,9 +153,9 @@ class Mirror:
         raise NotMirrored(f"The time of block {number}")
 
     def search(self, text: str) -> list[SearchHit]:
-        """Bounties by number; accounts, transactions, roots by their 0x-hex; files by CID. Nothing for other text."""
+        """Bounties and evaluations by number; accounts, transactions, roots by 0x-hex; files by CID; else nothing."""
         with self._lock:
-            return search(self._database, self._decoder, text)
+            return search(self._database, text)
 
     def close(self) -> None:
         """Close the file."""

@@ -59,10 +59,11 @@ class GasUse:
 
 @dataclass(frozen=True)
 class SearchHit:
-    """Something that a search found. value: the full address, hash or CID; the number, for a bounty."""
+    """Something that a search found. value: the full address, hash or CID; the number, for a bounty or evaluation."""
 
-    kind: Literal["bounty", "account", "transaction", "cid", "root"]
+    kind: Literal["bounty", "evaluation", "account", "transaction", "cid", "root"]
     value: str
     label: str
     bounty: BountyId | None = None
     round: int | None = None
+    evaluation: int | None = None

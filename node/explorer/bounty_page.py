@@ -17,6 +17,7 @@ from node.explorer.earnings import ProviderPay, provider_pay
 from node.explorer.happenings import Happening, happening, label_of
 from node.explorer.overview import Stage, stage_of
 from node.explorer.reports import Report
+from node.explorer.scoring import Scoring, happened
 from node.explorer.shelf import Missing
 from node.robustness import promise
 from node.targets import ending_in_words, in_words
@@ -92,7 +93,8 @@ class GasLine:
 class BountyPage:
     """`bounty`, `terms` and `owner` are the chain's words; `name` is the manifest's.
 
-    ending: why it ended before its last round; else empty.
+    ending:  why it ended before its last round; else empty.
+    scoring: None where pay is not by contribution.
     """
 
     history: BountyHistory
@@ -108,6 +110,12 @@ class BountyPage:
     happenings: tuple[Happening, ...]
     more_happenings: int
     ending: str
+    scoring: Scoring | None
+
+    @property
+    def events(self) -> int:
+        """How many there are."""
+        return len(self.happenings) + self.more_happenings
 
     @property
     def pay_total(self) -> int:
@@ -145,17 +153,20 @@ def phase_clock(clock: Clock, now: Timestamp) -> PhaseClock:
     )
 
 
-def bounty_page(history: BountyHistory, name: str, metric: str, now: Timestamp, report_of: ReportOf) -> BountyPage:
+def bounty_page(
+    history: BountyHistory, name: str, metric: str, now: Timestamp, report_of: ReportOf, scoring: Scoring | None = None
+) -> BountyPage:
     """Build the page's content.
 
-    metric: the manifest's, shown first and drawn; empty if it is not known.
+    metric:  the manifest's, shown first and drawn; empty if it is not known.
+    scoring: None where pay is not by contribution.
     """
     settlement = settle(history.events)
     reports = {one.number: report_of(one.merged) for one in history.merged_rounds if one.merged is not None}
     rounds = tuple(_round_line(one, reports.get(one.number)) for one in history.rounds.values())
     names = _metric_names(rounds, metric)
     drawn = [(one.number, one.metrics.get(names[0])) for one in rounds] if names else []
-    newest = history.events[: -MOST_HAPPENINGS - 1 : -1]
+    newest = happened(history, scoring)[: -MOST_HAPPENINGS - 1 : -1]
     return BountyPage(
         history=history,
         stage=stage_of(history),
@@ -164,12 +175,13 @@ def bounty_page(history: BountyHistory, name: str, metric: str, now: Timestamp, 
         rounds=rounds,
         metric_names=names,
         chart=line_chart(drawn),
-        pay=tuple(provider_pay(history, settlement, now)),
+        pay=tuple(provider_pay(history, settlement, now, scoring)),
         rejected=tuple(_rejected(history, reports)),
         ending=ending_in_words(history),
         terms=terms_lines(history.posted.terms, metric),
         happenings=tuple(happening(event) for event in newest),
-        more_happenings=len(history.events) - len(newest),
+        more_happenings=len(happened(history, scoring)) - len(newest),
+        scoring=scoring,
     )
 
 

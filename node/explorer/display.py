@@ -102,6 +102,13 @@ def percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 1) if whole > 0 else 0.0
 
 
+def share(part: float | None) -> str:
+    """A part of a whole in percent; a trace that rounds to nothing is `< 0.01 %`."""
+    if part is None or not math.isfinite(part):
+        return "–"
+    return "< 0.01 %" if 0 < part < 0.0001 else f"{100 * part:.2f} %"
+
+
 def norm(squared: int) -> str:
     """A squared norm as the norm, in grid units."""
     return number(math.isqrt(squared))

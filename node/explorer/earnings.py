@@ -1,4 +1,4 @@
-"""Who earned what in a bounty, round by round, from its history alone. Pure."""
+"""Who earned what in a bounty, round by round, from its history and, under pay by contribution, its scoring. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from incentives.payouts import split_round
 from incentives.standing import Settlement
 from ledger.history import BountyHistory, RoundHistory, accepted
 from ledger.records import Address, LapsedClaimed, StakeForfeited, Terms, Timestamp, Wei
+from node.explorer.scoring import Scoring
 
 
 @dataclass(frozen=True)
 class ProviderPay:
     """A provider's account in one bounty.
 
-    earned:   by merges that stand; vested: the part of it that can be claimed by now.
-    claimed:  taken from payout trees; lapsed: taken from rounds without a merge.
+    earned:   by merges that stand, or by rounds that were divided; vested: the part that can be claimed by now.
+    claimed:  taken from payout trees, or by contribution; lapsed: taken from rounds without a merge.
     forfeited: of its stake.
     accepted, rejected, hidden: its updates in merged rounds, and its commitments that were never opened.
     """
@@ -40,7 +41,7 @@ class ProviderPay:
 
 
 def round_pay(terms: Terms, one: RoundHistory) -> dict[int, Wei]:
-    """What the standing merge of a round pays, by reveal index."""
+    """What the standing merge of a round pays by its tree, by reveal index."""
     if one.merged is None:
         return {}
     counted = accepted(one.merged, one.reveals)
@@ -50,8 +51,13 @@ def round_pay(terms: Terms, one: RoundHistory) -> dict[int, Wei]:
     }
 
 
-def provider_pay(history: BountyHistory, settlement: Settlement, now: Timestamp) -> list[ProviderPay]:
-    """The accounts of all that ever joined, by member index."""
+def provider_pay(
+    history: BountyHistory, settlement: Settlement, now: Timestamp, scoring: Scoring | None = None
+) -> list[ProviderPay]:
+    """The accounts of all that ever joined, by member index.
+
+    scoring: None where pay is not by contribution.
+    """
     earned: dict[Address, int] = {}
     vested: dict[Address, int] = {}
     counts: dict[Address, list[int]] = {member.provider: [0, 0, 0] for member in history.members}
@@ -63,13 +69,14 @@ def provider_pay(history: BountyHistory, settlement: Settlement, now: Timestamp)
                 counts[provider][2] += 1
         if one.merged is None:
             continue
-        pay = round_pay(terms, one)
+        counted = round_pay(terms, one)
+        pay = counted if scoring is None else scoring.pay(one.number)
         for reveal in one.reveals[: one.merged.reveals]:
-            amount = pay.get(reveal.index)
-            counts.setdefault(reveal.provider, [0, 0, 0])[0 if amount is not None else 1] += 1
-            earned[reveal.provider] = earned.get(reveal.provider, 0) + (amount or 0)
+            amount = pay.get(reveal.index, 0)
+            counts.setdefault(reveal.provider, [0, 0, 0])[0 if reveal.index in counted else 1] += 1
+            earned[reveal.provider] = earned.get(reveal.provider, 0) + amount
             if one.merged.vests_at <= now:
-                vested[reveal.provider] = vested.get(reveal.provider, 0) + (amount or 0)
+                vested[reveal.provider] = vested.get(reveal.provider, 0) + amount
     lapsed, forfeited = _sums(history)
     found = []
     for member in history.members:
@@ -83,7 +90,7 @@ def provider_pay(history: BountyHistory, settlement: Settlement, now: Timestamp)
                 active=seat.active if seat else False,
                 earned=earned.get(who, 0),
                 vested=vested.get(who, 0),
-                claimed=settlement.claimed.get(who, 0),
+                claimed=settlement.claimed.get(who, 0) + (scoring.taken(who) if scoring else 0),
                 lapsed=lapsed.get(who, 0),
                 forfeited=forfeited.get(who, 0),
                 accepted=counts[who][0],

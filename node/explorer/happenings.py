@@ -28,9 +28,25 @@ _LABELS = {
     "Claimed": "pay claimed",
     "LapsedClaimed": "lapsed share claimed",
     "Refunded": "owner refunded",
+    "ShareReleased": "share released to be divided",
+    "PanelAppointed": "panel appointed",
+    "EvaluatorBonded": "evaluator's bond deposited",
+    "EvaluatorBondWithdrawn": "evaluator's bond withdrawn",
+    "ScoresCommitted": "scores committed",
+    "ScoresRevealed": "scores revealed",
+    "EvaluatorSettled": "evaluator's report settled",
+    "RoundScored": "round divided by contribution",
+    "ScoreClaimed": "pay by contribution claimed",
+    "FeesCollected": "evaluator's fees collected",
+    "RestReturned": "rest returned to the owner",
+    "SeedDrawn": "order of updates drawn",
+    "Announced": "unmasking announced",
+    "ChunkDemanded": "chunk demanded",
+    "ChunkAnswered": "chunk shown",
+    "DemandEnded": "demand ended",
 }
-_ACTORS = ("prover", "provider", "aggregator", "account", "owner")
-_AMOUNTS = ("amount", "stake", "bond", "refunded", "share")
+_ACTORS = ("prover", "provider", "aggregator", "account", "evaluator", "owner")
+_AMOUNTS = ("amount", "stake", "bond", "refunded", "share", "pot", "fee")
 
 
 @dataclass(frozen=True)

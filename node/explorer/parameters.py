@@ -38,5 +38,7 @@ def place_of(hit: SearchHit) -> str:
             return f"/account/{quote(hit.value)}"
         case "transaction":
             return f"/tx/{quote(hit.value)}"
+    if hit.evaluation is not None:
+        return f"/evaluation/{hit.evaluation}"
     bounty = BountyId(hit.bounty or 0)
     return f"/bounty/{bounty}" if hit.round is None else f"/bounty/{bounty}/round/{hit.round}"

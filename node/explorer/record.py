@@ -14,9 +14,13 @@ from ledger.history import BountyHistory, build_history
 from ledger.market import Market
 from ledger.mirror import GasUse, Mirror, MirroredTransaction, SearchHit
 from ledger.records import BountyId, Clock, Event, Joined, Merged, Revealed, Terms, Timestamp
+from ledger.score_history import ScoreHistory, build_scores
+from ledger.score_records import ScoreClock, ScoreEvent
+from ledger.scores import Scores
 from node.bounty_files import BountyFiles
 from node.explorer.payout_check import LiveMerge
 from node.explorer.reports import Report
+from node.explorer.scoring import Scoring, Told, pays_by_contribution, scoring_of
 from node.explorer.shelf import Missing, Shelf
 from node.explorer.update_check import MOST_CHUNKS, FetchedFile, LiveReveal
 from node.manifest import Manifest
@@ -54,18 +58,24 @@ class Record:
         files: BountyFiles,
         shelf: Shelf,
         evaluations: EvaluationMarket | None = None,
+        scores: Scores | None = None,
     ) -> None:
-        """evaluations: the market for them, if the settings name one; the mirror then follows it too."""
+        """evaluations: the market for them, if the settings name one; the mirror then follows it too.
+
+        scores: the contract that divides by contribution, which the mirror follows.
+        """
         self.market, self.mirror, self.shelf = market, mirror, shelf
         self._evaluation_market = evaluations
         self._evaluations: dict[int, EvaluationHistory] | None = None
+        self._scores = scores
+        self._scored: dict[BountyId, ScoreHistory] = {}
         self._files = files
         self._histories: dict[BountyId, BountyHistory] = {}
         self._checks = BoundedSemaphore(MOST_CHECKS)
 
     def forget(self) -> None:
         """The mirror has changed: read histories anew."""
-        self._histories = {}
+        self._histories, self._scored = {}, {}
         self._evaluations = None
 
     @property
@@ -83,6 +93,18 @@ class Record:
                 raise NotFound(f"There is no bounty {str(bounty)[:24]} in this market.")
             histories[number] = build_history(events)
         return histories[number]
+
+    def scoring(self, history: BountyHistory) -> Scoring | None:
+        """How a bounty is divided by contribution; None where pay is by another rule.
+
+        Raises: ProtocolFault where the events make no sense.
+        """
+        scores, known, number = self._scores, self._scored, history.bounty
+        if scores is None or not pays_by_contribution(history.posted.terms):
+            return None
+        if number not in known:
+            known[number] = build_scores(scores.read(self.mirror.logs(scores.address, subject=number)))
+        return scoring_of(history, Told(known[number], self.now, self.mirror.block_time))
 
     def histories(self) -> list[BountyHistory]:
         return [self.history(number) for number in self.mirror.bounties()]
@@ -119,6 +141,16 @@ class Record:
         except (ChainError, BadInput):
             return None
 
+    def score_clock(self, bounty: BountyId, number: int) -> tuple[ScoreClock, Block] | None:
+        """Where the scoring of a round stands now; None if the chain does not answer."""
+        if self._scores is None:
+            return None
+        try:
+            block = self.market.chain.block()
+            return self._scores.clock(bounty, number, block), block
+        except (ChainError, BadInput):
+            return None
+
     def evaluations(self) -> dict[int, EvaluationHistory]:
         """All evaluations by number; none where no market for them is set.
 
@@ -152,8 +184,13 @@ class Record:
         found = self.mirror.transaction(tx_hash)
         if found is None:
             raise NotFound("This market has no event of that transaction.")
-        events = self.mirror.events(None, found.block, found.block)
+        events = [*self.mirror.events(None, found.block, found.block), *self._score_events(found.block)]
+        events.sort(key=lambda event: event.at.log_index)
         return found, [event for event in events if event.at.transaction == found.hash]
+
+    def _score_events(self, block: int) -> list[ScoreEvent]:
+        scores = self._scores
+        return scores.read(self.mirror.logs(scores.address, block, block)) if scores else []
 
     def search(self, text: str) -> list[SearchHit]:
         return self.mirror.search(text)

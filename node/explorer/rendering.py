@@ -40,6 +40,7 @@ def environment() -> Environment:
         "norm": display.norm,
         "number": display.number,
         "rounded": rounded,
+        "share": display.share,
         "short": display.short,
         "tokens": display.tokens,
         "visible": display.visible,

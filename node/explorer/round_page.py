@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from incentives.payouts import Payouts, cumulative_payouts, expected_paid
@@ -12,6 +13,7 @@ from ledger.merge_records import GivenReason
 from ledger.records import Committed, Merged, Revealed, Wei
 from node.explorer.earnings import round_pay
 from node.explorer.reports import Report
+from node.explorer.scoring import Scoring, ScoringRound
 from node.explorer.shelf import Missing
 from node.explorer.steps import DrawnTree, draw_tree
 
@@ -22,7 +24,7 @@ class UpdateLine:
 
     fate:   `accepted`, `rejected`, `proven faulty`, or `waiting` where no merge stands.
     reason: why it was left out; detail: the same in the merger's words.
-    pay:    None where nothing was decided.
+    pay:    None where nothing was decided, or divided.
     """
 
     reveal: Revealed
@@ -45,7 +47,10 @@ class PayoutLine:
 
 @dataclass(frozen=True)
 class RoundPage:
-    """state_before: the root that the merge builds on; expected: what the merge must pay by the rules."""
+    """state_before: the root that the merge builds on; expected: what the merge must pay by the rules.
+
+    scored: how the round is divided by contribution; None where it is not, and before its merge.
+    """
 
     history: BountyHistory
     one: RoundHistory
@@ -58,6 +63,7 @@ class RoundPage:
     payouts: tuple[PayoutLine, ...]
     report: Report | Missing | None
     last: int
+    scored: ScoringRound | None
 
     @property
     def merged(self) -> Merged | None:
@@ -68,9 +74,12 @@ class RoundPage:
         return draw_tree(len(self.payouts), seat) if self.payouts else None
 
 
-def round_page(history: BountyHistory, number: int, report: Report | Missing | None) -> RoundPage:
+def round_page(
+    history: BountyHistory, number: int, report: Report | Missing | None, scoring: Scoring | None = None
+) -> RoundPage:
     """Build the page's content.
 
+    scoring: None where pay is not by contribution.
     Raises: KeyError if the round was never opened.
     """
     one, terms = history.rounds[number], history.posted.terms
@@ -81,20 +90,27 @@ def round_page(history: BountyHistory, number: int, report: Report | Missing | N
         one=one,
         state="interrupted" if one.interrupted and not one.merged else one.state,
         share=round_share(terms, number),
-        updates=tuple(_update_lines(history, one, report)),
+        updates=tuple(_update_lines(history, one, report, scoring)),
         hidden=tuple(commit for who, commit in one.commits.items() if who not in opened),
         state_before=before.claim.state_root if before else terms.state_root,
         expected=expected_paid(history, number) if one.merged else None,
         payouts=tuple(_payout_lines(history, one, report)),
         report=report,
         last=max(history.rounds),
+        scored=scoring.round(number) if scoring else None,
     )
 
 
-def _update_lines(history: BountyHistory, one: RoundHistory, report: Report | Missing | None) -> list[UpdateLine]:
+def _update_lines(
+    history: BountyHistory, one: RoundHistory, report: Report | Missing | None, scoring: Scoring | None
+) -> list[UpdateLine]:
     details = report.details if isinstance(report, Report) else {}
     reasons = {reveal.index: why for reveal, why in rejections(one.merged, one.reveals)} if one.merged else {}
-    pay = round_pay(history.posted.terms, one)
+    counted = round_pay(history.posted.terms, one)
+    pay: Mapping[int, Wei | None] = counted
+    if scoring is not None:
+        divided = scoring.pay(one.number)
+        pay = {index: divided.get(index) for index in counted}
     lines = []
     for reveal in one.reveals:
         reason = reasons.get(reveal.index)
@@ -103,7 +119,7 @@ def _update_lines(history: BountyHistory, one: RoundHistory, report: Report | Mi
         elif one.merged is None:
             fate = "waiting" if one.lapsed is None else "lapsed"
         else:
-            fate = "accepted" if reveal.index in pay else "rejected"
+            fate = "accepted" if reveal.index in counted else "rejected"
         amount = pay.get(reveal.index, Wei(0) if one.merged else None)
         lines.append(UpdateLine(reveal, fate, reason, details.get(reveal.index, ""), amount))
     return lines

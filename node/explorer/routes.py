@@ -18,8 +18,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from ledger.errors import BadInput, ChainError, FedbountyError
-from node.explorer.account_page import account_page
-from node.explorer.bounty_page import bounty_page, gas_lines, phase_clock
+from ledger.history import BountyHistory
+from node.explorer.account_page import KnownBounty, account_page
+from node.explorer.bounty_page import PhaseClock, bounty_page, gas_lines, phase_clock
 from node.explorer.evaluation_page import evaluation_clock, evaluation_line, evaluation_page
 from node.explorer.feed import Feed
 from node.explorer.guards import LOOPBACK_NAMES, Guards
@@ -30,7 +31,8 @@ from node.explorer.parameters import account_of, number_of, place_of
 from node.explorer.payout_check import payout_steps
 from node.explorer.record import Busy, NotFound, Record
 from node.explorer.rendering import HERE, Pages
-from node.explorer.round_page import round_page
+from node.explorer.round_page import RoundPage, round_page
+from node.explorer.scoring_clock import scoring_clock
 from node.explorer.shelf import Missing
 from node.explorer.steps import Step, verdict
 from node.explorer.update_check import update_steps
@@ -99,6 +101,7 @@ class Site:
             known.task.metric if known else "",
             record.now,
             lambda merged: record.shelf.report(history.bounty, merged),
+            record.scoring(history),
         )
         live = record.clock(history.bounty)
         return self._page(
@@ -115,10 +118,9 @@ class Site:
 
     def round(self, request: Request) -> Response:
         history, number = self._round_of(request)
-        page = round_page(history, number, self._record.report(history.bounty, history.rounds[number].merged))
+        report = self._record.report(history.bounty, history.rounds[number].merged)
+        page = round_page(history, number, report, self._record.scoring(history))
         seat = number_of(request, "leaf", 0, max(len(page.payouts) - 1, 0))
-        live = self._record.clock(history.bounty)
-        running = live is not None and live.clock.round == number
         return self._page(
             request,
             "round.html",
@@ -126,7 +128,7 @@ class Site:
             seat=seat,
             drawn=page.drawn(seat),
             name=self._record.name(history),
-            clock=phase_clock(live.clock, live.block.timestamp) if live and running else None,
+            clock=self._round_clock(history, page),
         )
 
     def payout(self, request: Request) -> Response:
@@ -156,7 +158,8 @@ class Site:
     def update(self, request: Request) -> Response:
         history, number = self._round_of(request)
         index = request.path_params["index"]
-        page = round_page(history, number, self._record.report(history.bounty, history.rounds[number].merged))
+        report = self._record.report(history.bounty, history.rounds[number].merged)
+        page = round_page(history, number, report, self._record.scoring(history))
         if index >= len(page.updates):
             raise NotFound(f"Round {number} of bounty {history.bounty} has {len(page.updates)} revealed updates.")
         line, terms = page.updates[index], history.posted.terms
@@ -190,9 +193,10 @@ class Site:
 
     def account(self, request: Request) -> Response:
         account = account_of(request.path_params["account"])
-        known = [(history, self._record.name(history)) for history in self._record.histories()]
-        page = account_page(account, known, self._record.now)
-        evaluations = self._record.evaluations().values()
+        record = self._record
+        known = [KnownBounty(one, record.name(one), record.scoring(one)) for one in record.histories()]
+        page = account_page(account, known, record.now)
+        evaluations = record.evaluations().values()
         reported = [one for one in evaluations if account in one.commits or account == one.posted.owner]
         return self._page(request, "account.html", page=page, evaluations=reported)
 
@@ -223,6 +227,15 @@ class Site:
         number = request.path_params["round"]
         history, _ = self._record.round_of(request.path_params["bounty"], number)
         return history, number
+
+    def _round_clock(self, history: BountyHistory, page: RoundPage) -> PhaseClock | None:
+        """The clock of a round that runs, or that is merged and not divided yet."""
+        if page.scored is not None and page.scored.phase != "settled":
+            told = self._record.score_clock(history.bounty, page.one.number)
+            return scoring_clock(told[0], page.one.number, told[1].timestamp) if told else None
+        live = self._record.clock(history.bounty)
+        running = live is not None and live.clock.round == page.one.number
+        return phase_clock(live.clock, live.block.timestamp) if live and running else None
 
     def _check(self, steps: Callable[[], list[Step]]) -> tuple[list[Step], float]:
         """Run a verification, a few at once at most, and time it."""

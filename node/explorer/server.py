@@ -12,6 +12,7 @@ import uvicorn
 from ledger.errors import BadInput
 from ledger.evaluations import EvaluationMarket
 from ledger.records import Address
+from ledger.scores import Scores
 from node.bounty_files import BountyFiles
 from node.connections import Ledgers
 from node.explorer.feed import Feed
@@ -42,7 +43,8 @@ def serving(ledgers: Ledgers, files: BountyFiles, port: int) -> Iterator[str]:
         feed = Feed(mirror, lambda: sync_mirror(settings, ledgers, mirror), settings.chain.poll_seconds)
         named = settings.chain.evaluations
         evaluations = EvaluationMarket(ledgers.chain, Address(named)) if named else None
-        record = Record(ledgers.market, mirror, files, Shelf(files, feed.changed), evaluations)
+        scores = Scores(ledgers.chain, ledgers.market.scores())
+        record = Record(ledgers.market, mirror, files, Shelf(files, feed.changed), evaluations, scores)
         feed.on_events = record.forget
         app = Site(record, feed, "fedbounty audit").application()
         server = uvicorn.Server(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ledger.history import build_history
 from ledger.records import BountyId, RewardRule, Wei
 from ledger.score_history import ScoreHistory
 from ledger.score_records import WHOLE, Panel, ScorePhase, ScoreState, pack, unpack
@@ -16,6 +17,7 @@ from ledger.scores import Scores, ScoreWriter
 from ledger.unixfs import digest_of_file
 from node.auditor.report import Verdict
 from node.explaining.accounting import make_receipt
+from node.explorer.scoring import Told, scoring_of
 from node.provider.view import observe
 from node.score_work import OtherValidation, open_score_work
 from node.scorer import decisions
@@ -107,12 +109,17 @@ def test_scoring__with_a_liar_a_silent_one_and_no_quorum__then_medians_forfeits_
     daemons: list[Any] = [world.provider(one, bounty, seed=number) for number, one in enumerate(providers)]
 
     def committed() -> bool:
+        check_phases(world, bounty)
         return len(scores_of(world).history(bounty).round(1).commits) == 3
+
+    def never() -> bool:
+        check_phases(world, bounty)
+        return False
 
     world.play(bounty, [*daemons, world.aggregator(merger, bounty), *scorers], until=committed)
     scorers[0] = scorer(world, evaluators[0], bounty, validation)  # a new process, which has only the journal
     scorers[0].misses = (3,)
-    world.play(bounty, [*daemons, world.aggregator(merger, bounty), *scorers])
+    world.play(bounty, [*daemons, world.aggregator(merger, bounty), *scorers], until=never)
 
     history = scores_of(world).history(bounty)
     check_rounds(world, bounty, history, evaluators)
@@ -120,6 +127,17 @@ def test_scoring__with_a_liar_a_silent_one_and_no_quorum__then_medians_forfeits_
     check_accounts(world, bounty, providers, capsys)
     check_audit(world, bounty, validation, capsys)
     check_audit_of_mirror(world, bounty, capsys)
+
+
+def check_phases(world: World, bounty: BountyId) -> None:
+    """What the explorer makes of the events is what the contract says."""
+    scores, block = scores_of(world), world.chain.block()
+    history = build_history(world.market.events(bounty, last=block.number))
+    told = Told(scores.history(bounty, block), block.timestamp, lambda number: world.chain.block(number).timestamp)
+    for one in scoring_of(history, told).rounds:
+        clock = scores.clock(bounty, one.number, block)
+        assert (one.phase, one.ends_at) == (clock.phase.name.lower(), clock.ends_at)
+        assert (one.commits, one.opened, one.faults) == (clock.commits, clock.reveals, ())
 
 
 def check_rounds(world: World, bounty: BountyId, history: ScoreHistory, evaluators: Sequence[Party]) -> None:
@@ -131,6 +149,8 @@ def check_rounds(world: World, bounty: BountyId, history: ScoreHistory, evaluato
     for place, weight in enumerate(first):
         assert min(one[place] for one in honest) <= weight <= max(one[place] for one in honest)
     assert sum(first) > WHOLE * 0.99
+    assert scored[1] is not None
+    assert sum(unpack(scored[1].weights, 3)) > WHOLE * 0.99
     assert scored[2] is not None
     assert unpack(scored[2].weights, 3) == (1, 1, 1)
     outcomes = {

@@ -16,7 +16,7 @@ from ledger.merge_records import KeptMerge, record_hash, record_of
 from ledger.mirror import GasUse
 from ledger.records import Event, Joined, Phase, Timestamp, Wei
 from ledger.trees import ChunkTree, chunk_root
-from node.explorer.account_page import account_page
+from node.explorer.account_page import KnownBounty, account_page
 from node.explorer.bounty_page import bounty_page, gas_lines, phase_clock
 from node.explorer.charts import line_chart
 from node.explorer.display import brief, duration, exact, short, tokens, visible
@@ -149,11 +149,11 @@ def test_round_page__when_a_merge_was_voided__then_its_updates_wait_again() -> N
 
 
 def test_account_page__when_an_account_plays_two_parts__then_both_are_listed() -> None:
-    page = account_page(make.ALICE, [(story(), "digits")], LATE)
+    page = account_page(make.ALICE, [KnownBounty(story(), "digits")], LATE)
     assert [part.roles for part in page.parts] == [("provider",)]
     assert (page.earned, page.updates) == (300, 1)
     assert {one.kind for one in page.happenings} == {"Joined", "Committed", "Revealed"}
-    both = account_page(make.AGGREGATOR, [(story(), "")], LATE).parts[0]
+    both = account_page(make.AGGREGATOR, [KnownBounty(story())], LATE).parts[0]
     assert (both.roles, both.merges) == (("aggregator",), (1,))
     assert account_page(make.OWNER, [], LATE).parts == ()
 
@@ -262,6 +262,6 @@ def test_line_chart__whatever_a_merger_reports__then_it_is_drawn_or_left_out(val
 def test_joined__when_it_is_hostile__then_the_page_model_keeps_it_as_it_is() -> None:
     hostile = replace(make.joined(make.ALICE, 0), multiaddr="<script>\u202e")
     history = build_history([make.posted(), hostile])
-    joined = account_page(make.ALICE, [(history, "")], LATE).parts[0].joined
+    joined = account_page(make.ALICE, [KnownBounty(history)], LATE).parts[0].joined
     assert isinstance(joined, Joined)
     assert joined.multiaddr == "<script>\u202e", "escaping is the template's work, in one place"
