@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -71,9 +72,10 @@ def provide(
     manifest = files.manifest(terms)
     folder = settings.home / "updates"
     seal = sealer_of(ledgers, account, number, manifest)
-    work = LocalWork(LocalWorkSetup(number, folder, files, terms, manifest, data, device, telemetry.tell, seal))
     place = place_on(ledgers.chain, f"bounty {number}", ledgers.market.address, account.address)
     purse = bounty_purse(open_book(settings.home), data, place, manifest, without_noise)
+    local = LocalWorkSetup(number, folder, files, terms, manifest, data, device, telemetry.tell, seal)
+    work = LocalWork(replace(local, mark=purse.data.fingerprint))
     journal = Journal(_journal_path(ledgers))
     if not is_member:
         _show_offer(ledgers, number, terms, manifest, work)

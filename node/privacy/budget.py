@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import orjson
@@ -201,6 +201,15 @@ class Purse:
     place: str
     spend: Spend
     allow_bare: bool = False
+
+    def of(self, fingerprint: str) -> Purse:
+        """The same for another data set: that which an update was made from, whichever is at hand now.
+
+        fingerprint: empty where it was not written down: this one's.
+        """
+        if fingerprint in ("", self.data.fingerprint):
+            return self
+        return replace(self, data=DataSet(fingerprint, f"the data set {fingerprint[:12]}"))
 
     def refusal(self) -> str:
         """Why nothing more can be released; empty if something can."""

@@ -24,7 +24,7 @@ from node.privacy.budget import Purse
 from node.provider import decisions
 from node.provider.decisions import Action, ProviderView
 from node.provider.effects import collect
-from node.provider.local_work import LocalWork
+from node.provider.local_work import LocalWork, made_from
 from node.provider.masked_view import MaskedView
 from node.provider.masking import MaskingPart
 from node.provider.view import observe
@@ -82,13 +82,17 @@ class ProviderDaemon:
 
     def _refused(self, made: MadeUpdate | None) -> str:
         """Why no update of this round may leave; one that was paid for may."""
-        purse = self._setup.purse
+        purse = self._purse(made)
         paid = made is not None and purse.is_charged(made.round, made.root.hex())
         refusal = "" if paid else purse.refusal()
         if refusal and refusal != self._refusal:
             log.error("privacy_budget", bounty=self._setup.bounty, error=refusal)
         self._refusal = refusal
         return refusal
+
+    def _purse(self, made: MadeUpdate | None) -> Purse:
+        """The budget of the data that an update was made from, or would be: `--data` may name another since."""
+        return self._setup.purse.of(made_from(made) if made else "")
 
     def _say_held_back(self, number: int, why: str) -> None:
         """Say once why a masked round goes by without an update."""
@@ -113,7 +117,7 @@ class ProviderDaemon:
                 assert self._setup.masking is not None
                 self._setup.masking.release(seat, number)
             case decisions.Commit(made):
-                self._setup.purse.charge(made.round, made.root.hex())  # before anything leaves
+                self._purse(made).charge(made.round, made.root.hex())  # before anything leaves
                 if self._setup.masking is not None:
                     assert self._masked is not None
                     assert self._masked.seat is not None, "no update is sent without a seat"

@@ -49,6 +49,7 @@ class LocalWorkSetup:
     device: `cpu` or `cuda`.
     seal:   makes the file to publish from a round's update file, where updates are encrypted.
     tell:   hears how training goes.
+    mark:   of the data among privacy budgets; it is written down with what was made from it.
     """
 
     bounty: BountyId
@@ -60,6 +61,7 @@ class LocalWorkSetup:
     device: str
     tell: Observer = ignore
     seal: Callable[[int, Hash32, bytes], bytes] | None = None
+    mark: str = ""
 
 
 class LocalWork:
@@ -179,5 +181,10 @@ class LocalWork:
             cid=digest,
             root=root,
             base_state=base,
-            summary=orjson.dumps({**summary, **drawn_in(seat)}).decode(),
+            summary=orjson.dumps({**summary, **drawn_in(seat), "data": setup.mark}).decode(),
         )
+
+
+def made_from(made: MadeUpdate) -> str:
+    """The mark of the data that an update was made from; empty where it was not written down."""
+    return str(orjson.loads(made.summary).get("data", ""))

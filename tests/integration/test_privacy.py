@@ -171,6 +171,17 @@ def test_provider__when_its_journal_is_lost_after_a_charge__then_another_update_
     assert spent_on(party) == [ROUND, ROUND]
 
 
+def test_provider__when_started_again_with_other_data__then_what_it_made_is_charged_to_its_own(world: World) -> None:
+    merger, party = world.party("merger"), world.party("p0")
+    bounty = started(world, merger)
+    steps(world.provider(party, bounty, seed=0), "Join", "Train")
+    first = data_set(str(party.home / "data.csv"))
+    steps(world.provider(party, bounty, seed=1), "Commit", "Reveal")
+    assert data_set(str(party.home / "data.csv")) != first
+    assert spent_on(party) == []
+    assert [charge.spend for charge in budget_of(party).charges(first)] == [ROUND]
+
+
 def started(world: World, merger: Party) -> BountyId:
     """A bounty of one provider a round, whose aggregator has bonded."""
     bounty = world.post(world.party("owner"), merger, PRIVATE, min_updates=1, max_updates=1, rounds=1)

@@ -136,15 +136,16 @@ class World:
         terms, files = self.market.terms(bounty), self.files(party)
         data = write_data(party.home / "data.csv", seed)
         manifest = files.manifest(terms)
+        place = place_of(f"bounty {bounty}", self.market.address, "test", party.address)
+        purse = bounty_purse(open_book(party.home), str(data), place, manifest)
         setup = LocalWorkSetup(bounty, party.home / "updates", files, terms, manifest, str(data), "cpu")
+        setup = replace(setup, mark=purse.data.fingerprint)
         if manifest.encryption is not None:
             chain, recipients = self.chain.chain_id, manifest.encryption.recipients
             setup = replace(setup, seal=Sealer(chain, self.market.address, bounty, party.key, recipients).seal)
         work, journal = LocalWork(setup), Journal(party.home / "journal.sqlite")
         account, peer = self.account(party), party.store.addresses()[0]
         own = Wei(terms.stake if stake is None else stake)
-        place = place_of(f"bounty {bounty}", self.market.address, "test", party.address)
-        purse = bounty_purse(open_book(party.home), str(data), place, setup.manifest)
         made = ProviderSetup(self.market, account, bounty, terms, work, journal, peer, own, purse)
         masking = open_masking(self.market, account, bounty, files, MaskingPlace(party.home))
         return ProviderDaemon(replace(made, masking=masking))

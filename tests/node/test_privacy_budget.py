@@ -228,5 +228,17 @@ def test_purse__without_noise__then_refuses_until_it_is_allowed(book: BudgetBook
     assert replace(bare, allow_bare=True).refusal() == ""
 
 
+def test_purse__of_other_data__then_its_limit_holds_and_its_budget_is_charged(book: BudgetBook) -> None:
+    purse, other = Purse(book, DATA, "a bounty", Concentrated(0.01)), DataSet("b" * 64, "other.csv")
+    assert purse.of("") == purse.of(DATA.fingerprint) == purse
+    book.set_limit(other, Limit(1e-3, 1e-5))
+    with pytest.raises(BudgetExhausted, match="data set bbbb"):
+        purse.of(other.fingerprint).charge(1, "content")
+    book.set_limit(other, None)
+    purse.of(other.fingerprint).charge(1, "content")
+    assert [len(book.charges(data)) for data in (DATA, other)] == [0, 1]
+    assert book.data_sets() == [other]
+
+
 def test_affordable__without_a_limit__then_is_all(book: BudgetBook) -> None:
     assert Purse(book, DATA, "bounty 7", ROUND).affordable(1000) == 1000
