@@ -87,7 +87,7 @@ class Unmasking:
 
     def __init__(self, files: BountyFiles, terms: Terms, manifest: Manifest, source: MaskSource) -> None:
         self._files, self._terms, self._manifest, self._source = files, terms, manifest, source
-        self._verified: dict[Hash32, VerifiedMasked] = {}
+        self._verified: dict[Revealed, VerifiedMasked] = {}
         self._gathered: dict[int, _Gathered] = {}
 
     def is_complete(self, number: int) -> bool:
@@ -132,16 +132,16 @@ class Unmasking:
 
     def _check(self, reveals: Sequence[Revealed]) -> list[VerifiedMasked | Rejection]:
         """Each revealed update, verified once; what failed is tried again."""
-        rest = [one for one in reveals if one.update_root not in self._verified]
+        rest = [one for one in reveals if one not in self._verified]  # a root can be revealed again in a later round
         with open_processes(len(rest) * self._terms.chunks) as workers:
             checked = check_updates(self._files, self._terms, rest, coordinates(self._manifest), workers=workers)
-        failed: dict[Hash32, Rejection] = {}
+        failed: dict[Revealed, Rejection] = {}
         for one in checked:
             if isinstance(one, VerifiedMasked):
-                self._verified[one.revealed.update_root] = one
+                self._verified[one.revealed] = one
             elif isinstance(one, Rejection):
-                failed[one.revealed.update_root] = one
-        return [self._verified.get(one.update_root) or failed[one.update_root] for one in reveals]
+                failed[one.revealed] = one
+        return [self._verified.get(one) or failed[one] for one in reveals]
 
     def _released(self, masked: MaskedRound, number: int) -> list[Released]:
         """What members released, the latest right file of each; nobody can make others wait for many that are wrong."""

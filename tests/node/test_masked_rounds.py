@@ -284,6 +284,19 @@ def test_merge__when_members_announce_rubbish_too__then_their_last_right_files_c
     assert work.merge(history, 1, BEFORE_PD).rejections == {}
 
 
+def test_merge__when_a_verified_root_is_revealed_by_another__then_it_is_looked_at_anew(
+    case: Case, tmp_path: Path
+) -> None:
+    source = MaskSource(PLACE, lambda block: OPENED_IN, lambda number: [])
+    work = Unmasking(Files(case, tmp_path / "cache"), case.terms, manifest(), source)
+    work.gather(build_history([*case.events, *case.reveals]), 1)
+    first, second, *rest = case.reveals
+    swapped = [replace(first, provider=second.provider), replace(second, provider=first.provider), *rest]
+    made = work.merge(build_history([*case.events, *swapped]), 1, BEFORE_PD)
+    assert [made.rejections[index].reason for index in (0, 1)] == [Reason.MALFORMED] * 2
+    assert all(made.rejections[index].revealed == swapped[index] for index in made.rejections)
+
+
 def test_judge__when_the_merge_is_right__then_the_same_state_follows(case: Case, tmp_path: Path) -> None:
     unmasked = case.unmasked()
     merged = case.merge(table_of(unmasked))
