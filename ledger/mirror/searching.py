@@ -1,4 +1,4 @@
-"""Finding what a person has a piece of: the number of a bounty or evaluation, an address, a transaction, CID or root."""
+"""Finding what a person has a piece of: the number of a bounty or evaluation, an address, transaction, CID or root."""
 
 from __future__ import annotations
 

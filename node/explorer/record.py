@@ -176,8 +176,8 @@ class Record:
     def gas(self, bounty: BountyId) -> list[GasUse]:
         return self.mirror.gas_by_bounty(bounty)
 
-    def transaction(self, tx_hash: str) -> tuple[MirroredTransaction, list[Event]]:
-        """A transaction and what it did in the market.
+    def transaction(self, tx_hash: str) -> tuple[MirroredTransaction, list[Event], list[EvaluationEvent]]:
+        """A transaction, what it did in the market, and in the market for evaluations.
 
         Raises: NotFound.
         """
@@ -186,7 +186,9 @@ class Record:
             raise NotFound("This market has no event of that transaction.")
         events = [*self.mirror.events(None, found.block, found.block), *self._score_events(found.block)]
         events.sort(key=lambda event: event.at.log_index)
-        return found, [event for event in events if event.at.transaction == found.hash]
+        told = [event for history in self.evaluations().values() for event in history.events]
+        own = [event for event in events if event.at.transaction == found.hash]
+        return found, own, [event for event in told if event.at.transaction == found.hash]
 
     def _score_events(self, block: int) -> list[ScoreEvent]:
         scores = self._scores

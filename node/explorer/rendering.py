@@ -35,6 +35,7 @@ def environment() -> Environment:
         "exact": display.exact,
         "hex": display.hexed,
         "iso": display.iso,
+        "kind": lambda event: type(event).__name__,
         "metric": display.metric,
         "moment": display.moment,
         "norm": display.norm,

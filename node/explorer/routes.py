@@ -201,8 +201,9 @@ class Site:
         return self._page(request, "account.html", page=page, evaluations=reported)
 
     def transaction(self, request: Request) -> Response:
-        found, events = self._record.transaction(request.path_params["transaction"][:80])
-        return self._page(request, "transaction.html", found=found, happenings=[happening(event) for event in events])
+        found, events, reports = self._record.transaction(request.path_params["transaction"][:80])
+        lines = [happening(event) for event in events]
+        return self._page(request, "transaction.html", found=found, happenings=lines, reports=reports)
 
     def search(self, request: Request) -> Response:
         text = request.query_params.get("q", "").strip()[:MOST_SEARCH]

@@ -16,10 +16,12 @@ from ledger.chain import Chain
 from ledger.commitments import commitment_hash
 from ledger.decoding import camel
 from ledger.devnet import Deployed, Devnet, deploy_contracts
+from ledger.evaluation_records import EvaluationTerms
 from ledger.keccak import Hash32
 from ledger.market import Market
 from ledger.mirror import Mirror
 from ledger.records import Address, BountyId, MergeClaim, Terms, Wei
+from ledger.score_records import Panel
 from ledger.transactions import Transactor
 from ledger.trees import sum_node
 from tests import builders as make
@@ -163,6 +165,6 @@ def dump(mirror: Mirror) -> str:
     return text
 
 
-def struct(record: Terms | MergeClaim) -> dict[str, Any]:
+def struct(record: Terms | MergeClaim | Panel | EvaluationTerms) -> dict[str, Any]:
     """A record as web3.py takes a struct."""
     return {camel(field.name): getattr(record, field.name) for field in fields(record)}
