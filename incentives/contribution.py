@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median_low
 
 from incentives.rewards import Split
 from ledger.records import Wei
@@ -28,8 +29,14 @@ ALIKE = ONE * 2 // 5
 SIGMAS = 2
 """Standard deviations of chance that an update has to exceed."""
 
+UNSEEN_BITS = 32
+"""The part of a squared length that was not public counts in units of 2**-32."""
+
 SEEN_BEFORE = 20
-"""An update of whose squared length less than a 20th is outside what was public repeats it."""
+"""An update of whose squared length less than a 20th is outside what was public repeats it ..."""
+
+COMMON = 5
+"""... but where that is less than a fifth of the others', all go the way of the round before: then a 20th of theirs."""
 
 Products = Sequence[Sequence[int]]
 """All inner products of a round's updates: row i, column j is x_i . x_j, exact."""
@@ -89,15 +96,39 @@ def _counts(products: Products, places: Sequence[int], weighed: Sequence[int], u
     return [found.get(place, 1) for place in range(len(products))]
 
 
-def is_new(gain: int, chance: int, unseen: int) -> bool:
-    """Whether an update is neither noise nor a replay.
+def chance_cosine(coordinates: int) -> float:
+    """A random direction's cosine with the gradient, of which `SIGMAS` are as rare as in very many coordinates.
 
-    gain:   the update's slope on the hold-out; chance: its standard deviation for a random direction of the update's
-            length. Both on the grid, in any unit.
-    unseen: the part of its squared length, in units of 2**-16, outside the span of what was public before the round.
-    Holds:  zero updates, and sums of earlier ones, are not new; noise is once in 44 times, however long it is.
+    Holds:  about 1 / sqrt(coordinates); `SIGMAS` of it are below 1, however few there are, but for a single one.
+    Source: c * sqrt((D - 1) / (1 - c**2)) has Student's t distribution with D - 1 degrees of freedom.
     """
-    return gain > SIGMAS * chance and unseen * SEEN_BEFORE >= ONE
+    return 1 / math.sqrt(coordinates - 1 + SIGMAS**2)
+
+
+def helps(gain: int, chance: int) -> bool:
+    """Whether an update's slope on the hold-out is beyond chance.
+
+    chance: the slope of an update as long, at `chance_cosine`. Both on the grid, in any unit.
+    Holds:  zero updates don't; noise does once in 44 times (once in 30 in 15 coordinates), however long it is.
+    """
+    return gain > SIGMAS * chance
+
+
+def repeats(unseen: Sequence[int]) -> tuple[bool, ...]:
+    """Which of a round's updates repeat what was public before it.
+
+    unseen: each one's part of its squared length outside the span of what was public, on a grid of 2**-32; 0 where
+            rounding explains what is there.
+    Holds:  0 repeats, whatever the others do, and is no measure for them; a 20th never does. Fewer than half of the
+            others can't make an update one that repeats, nor save one.
+    """
+    found = []
+    for place, own in enumerate(unseen):
+        others = [part for other, part in enumerate(unseen) if part and other != place]
+        typical = median_low(others) if others else 1 << UNSEEN_BITS
+        least = 1 << UNSEEN_BITS if typical * COMMON >= 1 << UNSEEN_BITS else typical
+        found.append(own * SEEN_BEFORE < least or not own)
+    return tuple(found)
 
 
 def weights(scores: Sequence[int], new: Sequence[bool]) -> tuple[int, ...]:

@@ -19,7 +19,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from incentives.contribution import ONE, copies, counts_once, is_new, to_score, weights
+from incentives.contribution import (
+    UNSEEN_BITS,
+    chance_cosine,
+    copies,
+    counts_once,
+    helps,
+    repeats,
+    to_score,
+    weights,
+)
 from incentives.shapley import Game
 from node.blocks import pieces
 from node.data.schema import Examples
@@ -35,9 +44,6 @@ BLOCK = 2**16
 
 PAID_POINTS = 2
 """Gradients behind pay: where providers' data differ much, one is not always enough (docs/benchmarks)."""
-
-MOST_CHANCE = 1 / 40
-"""Of a random direction's cosine with the gradient; that of models of fewer than 1600 coordinates is greater."""
 
 
 @dataclass(frozen=True)
@@ -196,9 +202,9 @@ def assess(
     products_NN = inner_products(merge.updates, merge.updates)
     norms_N = products_NN.diagonal().astype(np.float64)
     gains = _slopes(merge.updates, gradient_D) / np.sqrt(np.maximum(norms_N, 1))
-    chance = float(np.linalg.norm(gradient_D)) * min(1 / math.sqrt(len(gradient_D)), MOST_CHANCE)
-    unseen = _unseen(merge.updates, before, norms_N)
-    new = tuple(is_new(to_score(-gain), to_score(chance), part) for gain, part in zip(gains, unseen, strict=True))
+    chance = to_score(float(np.linalg.norm(gradient_D)) * chance_cosine(layout(holdout.manifest).used))
+    repeated = repeats(_unseen(merge.updates, before, norms_N))
+    new = tuple(helps(to_score(-gain), chance) and not old for gain, old in zip(gains, repeated, strict=True))
     alike = copies(products_NN.tolist(), new)
     if max(alike) > 1:
         merge = replace(merge, counts=counts_once(alike))
@@ -210,13 +216,17 @@ def assess(
 def _unseen(
     updates: Sequence[NDArray[np.int16]], before: Sequence[NDArray[np.int16]], norms_N: NDArray[np.float64]
 ) -> list[int]:
-    """The part of each update's squared length outside the span of `before`, in units of 2**-16."""
+    """The part of each update's squared length outside the span of `before`, in units of 2**-32.
+
+    Holds: 0 for a sum of multiples of them that is rounded to the grid, by less than one unit a coordinate.
+    """
     left_N = norms_N.copy()
     if before:
         shared_MN = inner_products(before, updates).astype(np.float64)
         own_MM = inner_products(before, before).astype(np.float64)
         left_N -= (shared_MN * np.linalg.lstsq(own_MM, shared_MN, rcond=None)[0]).sum(axis=0)
-    return [round(ONE * part) for part in np.clip(left_N / np.maximum(norms_N, 1), 0, 1).tolist()]
+        left_N[left_N <= [np.count_nonzero(update) for update in updates]] = 0
+    return [round(part * 2**UNSEEN_BITS) for part in np.clip(left_N / np.maximum(norms_N, 1), 0, 1).tolist()]
 
 
 def _slopes(updates: Sequence[NDArray[np.int16]], gradient_D: NDArray[np.float64]) -> NDArray[np.float64]:

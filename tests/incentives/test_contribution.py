@@ -5,22 +5,27 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from incentives.contribution import (
     ALIKE,
+    COMMON,
     ONE,
     SCORE_BITS,
     SCORE_MAX,
     SEEN_BEFORE,
     SIGMAS,
+    UNSEEN_BITS,
     alignment,
+    chance_cosine,
     copies,
     counts_once,
-    is_new,
+    helps,
     pay,
+    repeats,
     to_score,
     weights,
 )
@@ -158,16 +163,64 @@ def test_copies__of_what_is_not_new__then_it_is_nobodys_copy() -> None:
 
 
 @given(st.integers(0, 2**40), st.integers(1, 2**40))
-def test_is_new__at_the_border_of_chance__then_it_must_be_over_it(chance: int, more: int) -> None:
-    assert not is_new(SIGMAS * chance, chance, ONE)
-    assert is_new(SIGMAS * chance + more, chance, ONE)
+def test_helps__at_the_border_of_chance__then_it_must_be_over_it(chance: int, more: int) -> None:
+    assert not helps(SIGMAS * chance, chance)
+    assert helps(SIGMAS * chance + more, chance)
 
 
-def test_is_new__of_zeros_and_replays__then_they_are_not() -> None:
-    assert not is_new(0, 0, 0)
-    assert not is_new(2**32, 1, 0)
-    assert not is_new(2**32, 1, ONE // SEEN_BEFORE)
-    assert is_new(2**32, 1, ONE // SEEN_BEFORE + 1)
+@pytest.mark.parametrize("coordinates", [2, 3, 15, 2410, 10**8])
+def test_chance_cosine__of_any_coordinates__then_an_update_along_the_gradient_is_beyond_it(coordinates: int) -> None:
+    assert helps(2**32, to_score(chance_cosine(coordinates) * 2**32 / 2**SCORE_BITS))
+
+
+def test_chance_cosine__of_random_directions__then_few_exceed_it_in_few_coordinates_too() -> None:
+    rng = np.random.default_rng(1)
+    for coordinates, most in ((15, 0.045), (150, 0.035)):
+        directions = rng.standard_normal((2000, coordinates))
+        cosines = directions[:, 0] / np.linalg.norm(directions, axis=1)
+        assert 0 < np.mean(cosines > SIGMAS * chance_cosine(coordinates)) < most
+
+
+WHOLE = 2**UNSEEN_BITS
+STRICT = WHOLE // SEEN_BEFORE
+PARTS = st.integers(0, WHOLE)
+
+
+@pytest.mark.parametrize("typical", [WHOLE, WHOLE // 2, WHOLE // COMMON + 1])
+def test_repeats__where_updates_go_new_ways__then_it_is_below_a_twentieth(typical: int) -> None:
+    others = [typical] * 4
+    assert repeats([STRICT, *others]) == (True, False, False, False, False)
+    assert repeats([STRICT + 1, *others]) == (False,) * 5
+
+
+def test_repeats__where_all_go_the_way_of_the_round_before__then_it_is_below_a_twentieth_of_theirs() -> None:
+    honest = [900, 300, 2000, 700]
+    assert repeats(honest) == (False,) * 4
+    assert repeats([*honest, 700 // SEEN_BEFORE]) == (False,) * 5
+    assert repeats([*honest, 700 // SEEN_BEFORE - 1]) == (False,) * 4 + (True,)
+    assert repeats([*honest, 0]) == (False,) * 4 + (True,)
+
+
+def test_repeats__of_an_update_alone__then_nothing_shows_that_its_way_is_common() -> None:
+    assert repeats([STRICT]) == (True,)
+    assert repeats([STRICT + 1, 0, 0]) == (False, True, True)
+
+
+@given(st.lists(st.integers(1, WHOLE), min_size=1, max_size=9), PARTS, st.data())
+def test_repeats__of_fewer_liars_than_honest__then_the_verdict_is_one_that_honest_updates_give(
+    honest: list[int], own: int, data: st.DataObject
+) -> None:
+    liars = data.draw(st.lists(PARTS, max_size=(len(honest) - 1)))
+    verdict = repeats([own, *honest, *liars])[0]
+    alone = {repeats([own, witness])[0] for witness in honest}
+    assert verdict in alone
+
+
+@given(st.lists(PARTS, max_size=8), st.integers(0, 8))
+def test_repeats__of_what_rounding_explains__then_it_is_a_replay_that_changes_nothing(
+    unseen: list[int], replays: int
+) -> None:
+    assert repeats([*unseen, *[0] * replays]) == (*repeats(unseen), *[True] * replays)
 
 
 @given(UPDATES)

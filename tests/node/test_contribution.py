@@ -23,8 +23,10 @@ from node.made_merges import MadeMerge
 from node.merging import ONE, merge_round
 from node.model import flatten, layout
 from node.package.loader import load_package
+from node.posting import read_package
 from node.updates import decode_update, encode_update
 from scripts.benchmarks.contribution_players import Kind, Player, Task, deal, digits_task, play_round
+from tests.integration.package import build_package
 from tests.node import samples
 
 pytestmark = pytest.mark.unit
@@ -262,6 +264,45 @@ def test_pay__of_zero_noise_and_replay__then_it_is_at_most_a_twentieth_of_an_hon
     pays = earned(task, holdout, players, np.random.default_rng(4))
     assert max(pays[5:]) <= 0.05 * pays[:5].mean()
     assert pays[:5].mean() > 0.5
+
+
+@pytest.fixture(scope="module")
+def clouds(tmp_path_factory: pytest.TempPathFactory) -> Task:
+    """A linear model of 15 parameters that learns slowly: every round goes nearly the way of the round before."""
+    folder = build_package(tmp_path_factory.mktemp("clouds"))
+    manifest = read_package(folder)
+    trainer, evaluator = load_package(folder / "train.pt2", folder / "eval.pt2", manifest)
+    kinds = np.arange(600) % 3
+    points = np.random.default_rng(0).normal(0, 0.5, (600, 4)) + 2 * np.eye(3, 4)[kinds]
+    return Task(manifest, trainer, evaluator, points.astype(np.float32), kinds, holdout_rows=60)
+
+
+def test_assess__where_every_round_goes_the_same_way__then_work_is_paid_and_free_riders_are_not(clouds: Task) -> None:
+    holdout, dealt = hands(clouds, 3, None, seed=0)
+    free = [Player(kind, dealt[0]) for kind in (Kind.ZERO, Kind.NOISE, Kind.REPLAY)]
+    players = [*(Player(HONEST, rows[:24]) for rows in dealt), *free]
+    rng, merge, total, new = np.random.default_rng(0), clouds.start(), np.zeros(6), []
+    for _ in range(8):
+        before = merge.updates
+        merge = play_round(clouds, holdout, merge, players, rng)
+        assessed = assess(merge, holdout, before)
+        total += np.array(pay(POT, assessed.weights).parts) / POT
+        new.append(assessed.new)
+    assert np.array(new)[:, :3].all()
+    assert not np.array(new)[:, [3, 5]].any()
+    assert max(total[3:]) <= 0.05 * total[:3].mean()
+
+
+def test_assess__when_most_send_sums_of_the_round_before__then_only_the_others_are_new(clouds: Task) -> None:
+    holdout, dealt = hands(clouds, 3, None, seed=0)
+    rng, merge = np.random.default_rng(0), clouds.start()
+    for _ in range(4):
+        before = np.array(merge.updates, dtype=np.float64)
+        merge = play_round(clouds, holdout, merge, [Player(HONEST, rows[:24]) for rows in dealt], rng)
+    sums = [np.rint(rng.dirichlet([1] * 3) @ before).astype(np.int16) for _ in range(5)]
+    mixed = replace(merge, updates=[*merge.updates, *sums])
+    assert min(contributions(mixed, holdout)) > 0
+    assert assess(mixed, holdout, list(before.astype(np.int16))).new == (*[True] * 3, *[False] * 5)
 
 
 def test_pay__of_a_provider_that_reports_a_billion_examples__then_it_has_no_place_to_say_so(task: Task) -> None:
