@@ -35,11 +35,14 @@ KEYS = {
 def claim(context: typer.Context, bounty: BountyArgument, as_json: Json = False) -> None:
     """Take out all that is your own in a bounty now. Safe to repeat.
 
-    A provider's vested pay, shares of rounds without a merge, pay by contribution, and after the end (or some time
-    after leaving) its stake. An evaluator's fees at any time, its bond after the end. An aggregator's bond after the
-    end. An owner's refund after the end, and what the panel's divisions left it at any time. What can't be taken yet
-    is listed with the time from which it can be. A lapse that nobody wrote down is written down first, and rounds that
-    wait for it are divided.
+    A provider: vested pay, shares of rounds without a merge, pay by contribution; its stake after the end.
+
+    An evaluator: its fees at any time, its bond after the end. An aggregator: its bond after the end.
+
+    An owner: what is left of the pot after the end, and at any time what the panel's divisions left.
+
+    What can't be taken yet is listed, with the time from which it can be. What time has decided is written down first:
+    a lapse, the end, and the division of rounds that wait for nothing else.
     """
     settings: Settings = context.obj
     ledgers = open_ledgers(settings)
