@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import orjson
 import requests
 
+from ledger.bounded_answers import AnswerTooLong
 from ledger.chain import Chain, NodeRefused
 from ledger.errors import ChainError, ChainUnreachable
 
@@ -18,7 +19,7 @@ Request: TypeAlias = tuple[str, list[Any]]
 """A method and its parameters."""
 
 FIRST_BATCH = 500
-_TOO_MUCH = (requests.Timeout, requests.HTTPError, requests.exceptions.ChunkedEncodingError)
+_TOO_MUCH = (requests.Timeout, requests.HTTPError, requests.exceptions.ChunkedEncodingError, AnswerTooLong)
 
 
 class StrangeAnswer(ChainError):

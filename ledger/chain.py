@@ -15,14 +15,17 @@ from urllib.parse import urlsplit
 import requests
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
-from eth_typing import HexStr
+from eth_typing import HexAddress, HexStr
 from eth_utils.address import is_address, to_checksum_address
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from web3 import HTTPProvider, Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
 from web3.exceptions import BadFunctionCallOutput, BadResponseFormat, ContractLogicError, Web3Exception, Web3RPCError
+from web3.types import Nonce
+from web3.utils.address import get_create_address
 
+from ledger.bounded_answers import AnswerTooLong, BoundedAdapter
 from ledger.decoding import Abi, Log, abi_type
 from ledger.errors import BadInput, ChainError, ChainUnreachable, Reverted, WrongChain
 from ledger.keccak import Hash32, keccak
@@ -39,6 +42,7 @@ FIRST_RANGE = 50_000
 Tag = Literal["latest", "pending"]
 
 _CONNECTION = (requests.ConnectionError, requests.Timeout)
+_TOO_MUCH = (requests.Timeout, AnswerTooLong)
 _REVERT_TEXT = bytes.fromhex("08c379a0")
 _REVERT_PANIC = bytes.fromhex("4e487b71")
 
@@ -135,7 +139,7 @@ class Chain:
             except (ChainError, Web3RPCError) as error:
                 if size == 1:
                     raise
-                if isinstance(error, ChainUnreachable) and not isinstance(error.__cause__, requests.Timeout):
+                if isinstance(error, ChainUnreachable) and not isinstance(error.__cause__, _TOO_MUCH):
                     raise
                 size = max(1, size // 8)
             else:
@@ -232,11 +236,18 @@ def connect(
         raise BadInput(f"{rpc_url[:100]!r} is not the address of an Ethereum endpoint, such as http://127.0.0.1:8545.")
     session = requests.Session()
     session.trust_env = False
+    session.mount("http://", BoundedAdapter())
+    session.mount("https://", BoundedAdapter())
     provider = HTTPProvider(rpc_url, {"timeout": timeout_s}, session=session, exception_retry_configuration=None)
     chain = Chain(rpc_url, Web3(provider), session, tell)
     if chain_id is not None and chain.chain_id != chain_id:
         raise WrongChain(f"{rpc_url} is on chain {chain.chain_id}, not on chain {chain_id}.")
     return chain
+
+
+def created_address(account: str, transaction: int) -> Address:
+    """The address of the contract that a transaction of the account makes. transaction: its nonce."""
+    return Address(get_create_address(HexAddress(HexStr(account)), Nonce(transaction)))
 
 
 def contract_log(entry: Mapping[str, Any]) -> ContractLog:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 import requests
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from ledger.bounded_answers import BoundedAdapter
 from ledger.cid import Digest, from_cid, to_cid
 from ledger.errors import (
     BadInput,
@@ -63,6 +64,8 @@ class _Http(ClientSync):  # type: ignore[misc]
     def _make_session(self) -> requests.Session:
         session = requests.Session()
         session.trust_env = False
+        session.mount("http://", BoundedAdapter(streamed=("/cat",)))
+        session.mount("https://", BoundedAdapter(streamed=("/cat",)))
         return session
 
 
@@ -264,7 +267,7 @@ class ContentStore:
             return self._call(call)
         except ipfs.ErrorResponse as error:
             raise ContentError(f"The IPFS endpoint {self.api} said no: {str(error)[:200]}.") from error
-        except ipfs.TimeoutError as error:
+        except (ipfs.TimeoutError, requests.Timeout) as error:
             raise ContentUnreachable(self.api, "it took too long") from error
 
     def _call(self, call: Callable[[], T]) -> T:
@@ -277,11 +280,11 @@ class ContentStore:
         )
         try:
             return again(call)()
-        except (ipfs.ErrorResponse, ipfs.TimeoutError):
+        except (ipfs.ErrorResponse, ipfs.TimeoutError, requests.Timeout):
             raise
         except ipfs.StatusError as error:
             raise ContentUnreachable(self.api, f"it is no Kubo RPC interface: {error}") from error
-        except (ipfs.Error, AssertionError, AttributeError, KeyError, TypeError) as error:
+        except (ipfs.Error, requests.RequestException, AssertionError, AttributeError, KeyError, TypeError) as error:
             raise ContentUnreachable(self.api, _cause(error)) from error
 
 
