@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from eth_typing import HexAddress, HexStr
-from web3.types import Nonce, RPCEndpoint
-from web3.utils.address import get_create_address
+from web3.types import RPCEndpoint
 
 from ledger.accounts import Key, Secret, key_from_secret
 from ledger.artifacts import artifact
-from ledger.chain import Chain
+from ledger.chain import Chain, created_address
 from ledger.errors import BadInput, ChainError
 from ledger.locks import Lock
 from ledger.market import Market
@@ -129,8 +127,8 @@ def deploy_contracts(transactor: Transactor) -> Deployed:
     token, _ = transactor.deploy("deploy the token", artifact("DevToken"))
     chain, account = transactor.chain, Address(transactor.address)
     first = chain.transaction_count(account)
-    expected = _created(account, first + 4)
-    judges = [expected, _created(account, first + 1)]
+    expected = created_address(account, first + 4)
+    judges = [expected, created_address(account, first + 1)]
     proofs, _ = transactor.deploy("deploy the judge of merges", artifact("FraudProofs"), judges)
     masks, _ = transactor.deploy("deploy the judge of masked merges", artifact("MaskProofs"), [expected, proofs])
     demands, _ = transactor.deploy("deploy the demands for chunks", artifact("ChunkDemands"), [expected])
@@ -152,11 +150,6 @@ def deploy_contracts(transactor: Transactor) -> Deployed:
 def deploy_evaluations(transactor: Transactor) -> Address:
     """Deploy the contract that pays for evaluations; it knows no other."""
     return transactor.deploy("deploy the market for evaluations", artifact("EvaluationMarket"))[0]
-
-
-def _created(account: Address, transaction: int) -> Address:
-    """The address of the contract that a transaction of the account deploys."""
-    return Address(get_create_address(HexAddress(HexStr(account)), Nonce(transaction)))
 
 
 def _named(chain: Chain, name: str, address: Address, *views: str) -> tuple[Address, ...]:

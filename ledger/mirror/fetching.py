@@ -45,7 +45,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to fetch. contracts: their row numbers by lower-case address. before: the mirrored block before `first`."""
+    """What to fetch. contracts: their row numbers by lower-case address. before: the block before `first`, if known."""
 
     contracts: Mapping[str, int]
     first: int

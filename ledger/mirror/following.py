@@ -18,6 +18,7 @@ from ledger.batches import Batches, may_be_too_much
 from ledger.chain import Block
 from ledger.errors import ChainError
 from ledger.keccak import Hash32
+from ledger.mirror.beginning import block_before
 from ledger.mirror.fetching import ChainMoved, Piece, Wanted, fetch, headers
 from ledger.mirror.records import Progress, SyncResult
 from ledger.mirror.schema import block_of, id_at, transaction
@@ -80,15 +81,17 @@ class Follower:
         first: int | None = None
         while failures < ATTEMPTS:
             head = read_head(self.database, self.lock)
-            target = chain.block().number - confirmations
+            newest = chain.block().number
+            target = newest - confirmations
             common = self._common(head, target)
-            start = common.number + 1 if common else 0
+            below = common or self._beginning(newest, target)
+            start = below.number + 1 if below else 0
             first = start if first is None else min(first, start)
             if head is not None and head != common:
-                removed += head.number + 1 - start
+                removed += head.number - (common.number if common else -1)
                 restarted = restarted or (common is None and target >= 0)
             try:
-                self._advance(head, common, target)
+                self._advance(head, common, below, target)
             except ChainMoved:
                 failures = failures + 1 if read_head(self.database, self.lock) == head else 0
                 continue
@@ -110,18 +113,25 @@ class Follower:
     def _stands(self, block: Block) -> bool:
         return headers(self.batches, [block.number]) == [block]
 
-    def _advance(self, head: Block | None, common: Block | None, target: int) -> None:
+    def _beginning(self, newest: int, target: int) -> Block | None:
+        """The block after which an empty file begins; None for the first block, and where one range holds all."""
+        if target < self.size:
+            return None
+        return block_before(self.batches, list(self.contracts), newest, target)
+
+    def _advance(self, head: Block | None, common: Block | None, below: Block | None, target: int) -> None:
         """Write range after range from the common block to `target`; the first write removes what is above `common`.
 
+        below: the block after which there is something to read: `common`, or one before which nothing can be.
         Raises: ChainMoved where the chain, or the file by another process, changed meanwhile.
         """
         if target < 0:
             return self._write(head, None, None)
         while common is None or common.number < target or common != head:
-            first = common.number + 1 if common else 0
+            first = below.number + 1 if below else 0
             last = max(min(first + self.size - 1, target), first - 1)
             try:
-                wanted = Wanted(self.contracts, first, last, common, self._missing_checkpoints(common, last))
+                wanted = Wanted(self.contracts, first, last, below, self._missing_checkpoints(common, last))
                 piece = fetch(self.batches, wanted)
             except ChainError as error:
                 if first >= last or not may_be_too_much(error):
@@ -129,7 +139,7 @@ class Follower:
                 self.size = max(1, (last - first + 1) // 8)
                 continue
             self._write(head, common, piece)
-            head = common = piece.end
+            head = common = below = piece.end
             self.logs += len(piece.logs)
             self.progress(last, target, self.logs)
             is_much = len(piece.logs) > MOST_LOGS // 2

@@ -23,6 +23,30 @@ def word(number: int) -> str:
     return f"0x{number:064x}"
 
 
+def json_server(answer: Callable[[Any], tuple[int, bytes]]) -> tuple[ThreadingHTTPServer, str]:
+    """A real HTTP server whose answers, status and body, follow from the requests' JSON; and its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, body = answer(request)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    return server, f"http://127.0.0.1:{server.server_port}"
+
+
 class ChainOfOurs:
     """A small chain in memory: each block has a hash that depends on those before it, and logs."""
 
@@ -57,6 +81,8 @@ class ChainOfOurs:
     def result(self, method: str, params: list[Any]) -> Any:
         if method == "eth_chainId":
             return "0x7a69"
+        if method == "eth_getCode":
+            return "0x60"
         if method == "eth_getBlockByNumber":
             number = len(self.blocks) - 1 if params[0] == "latest" else int(params[0], 16)
             found = self.blocks[number] if number < len(self.blocks) else None
@@ -85,27 +111,7 @@ class Endpoint:
         self.raw: bytes | None = None
         self.asked: list[str] = []
         self.batch_sizes: list[int] = []
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-            wbufsize = -1
-
-            def do_POST(self) -> None:
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                status, body = owner.answer(request)
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.server, self.url = json_server(self.answer)
 
     def answer(self, request: Any) -> tuple[int, bytes]:
         if isinstance(request, dict):
