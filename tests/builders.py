@@ -14,6 +14,7 @@ from ledger.records import (
     BountyId,
     Clock,
     Committed,
+    Event,
     Joined,
     MergeClaim,
     Merged,
@@ -155,3 +156,13 @@ def clock(phase: Phase, number: int = 1, **changes: Any) -> Clock:
 def standing(**changes: Any) -> Provider:
     base = Provider(stake=Wei(100), claimed=Wei(0), index=0, commit_round=0, unlocks_at=Timestamp(0))
     return replace(base, **changes)
+
+
+def begun(**terms_changes: Any) -> list[Event]:
+    """A bounty that Alice has joined, in its first round."""
+    return [posted(**terms_changes), joined(ALICE, 0), opened(1, 3)]
+
+
+def shown(**terms_changes: Any) -> list[Event]:
+    """That bounty when Alice has revealed an update."""
+    return [*begun(**terms_changes), committed(ALICE, 1, 4), revealed(ALICE, 1, 0, 5)]

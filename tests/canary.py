@@ -15,11 +15,11 @@ from incentives.payouts import pay_round
 from ledger.cid import Digest, to_cid
 from ledger.commitments import payout_root, payout_tree
 from ledger.history import BountyHistory
-from ledger.keccak import Hash32, keccak
+from ledger.keccak import keccak
 from ledger.merge_records import GivenReason, Reason, pack_reasons
 from ledger.records import MergeClaim, Wei
 from ledger.unixfs import digest_of
-from node.aggregator.merge_work import MadeMerge, MergeWork
+from node.aggregator.merge_work import MergeWork
 from node.bounty_files import planes_of, write_atomically
 from node.clip_files import Clipping, clip_file_bytes, clip_hashes, decode_clip, encode_clip, pack_scales
 from node.merged_states import MergedState, merge_accepted, parameters_of
@@ -27,6 +27,7 @@ from node.round_updates import check_updates
 from node.state_files import decode_state, encode_state, state_file_bytes
 from node.updates import HEADER
 from node.verification import VerifiedUpdate
+from tests.integration.liars import Liar
 from tests.integration.world import CLASSES, COLUMNS
 
 HIDDEN = 80
@@ -206,27 +207,12 @@ _TELL: dict[Kind, Callable[[Told], MergeClaim]] = {
 }
 
 
-class Canary:
-    """Stands where an aggregator's `MergeWork` would."""
+class Canary(Liar):
+    """Lies in one way, at a place that the seed draws."""
 
     def __init__(self, honest: MergeWork, kind: Kind, seed: int, home: Path) -> None:
-        self.files, self._honest, self._kind, self._home = honest.files, honest, kind, home
-        self._rng = np.random.default_rng(seed)
+        super().__init__(honest, self._tell)
+        self._kind, self._home, self._rng = kind, home, np.random.default_rng(seed)
 
-    def prefetch(self, reveals: Any) -> None:
-        self._honest.prefetch(reveals)
-
-    def gather(self, history: BountyHistory, number: int) -> None:
-        self._honest.gather(history, number)
-
-    def is_complete(self, number: int) -> bool:
-        return self._honest.is_complete(number)
-
-    def merge(self, history: BountyHistory, number: int, seed: Hash32 | None = None) -> MadeMerge:
-        made = self._honest.merge(history, number, seed)
-        told = Told(self._honest, history, number, made.claim, self._rng, self._home)
-        return replace(made, claim=self.tell(told))
-
-    def tell(self, told: Told) -> MergeClaim:
-        """What is posted instead of the honest claim."""
-        return _TELL[self._kind](told)
+    def _tell(self, work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim) -> MergeClaim:
+        return _TELL[self._kind](Told(work, history, number, claim, self._rng, self._home))

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from ledger.merge_parameters import MergeParameters
 from ledger.records import MergeRule
-from node.block_rules import ServerStep
+from node.block_rules import ServerStep, run_network
 from node.blocks import Scratch, pieces
 from node.masking.masks import BLOCK, Mask, apply_masks
 from node.merge_arithmetic import GUARD, ONE, RATE_BITS, STATE_MAX, STATE_MIN, trimmed
-from node.sorting_networks import Keep, middle_network
+from node.sorting_networks import middle_network
 from node.updates import LIMIT
 
 PART = 32 * BLOCK
@@ -128,15 +128,8 @@ def _middle(rows: Sequence[NDArray[np.int32]], members: Sequence[int], dropped: 
         np.clip(row, -LIMIT * count, LIMIT * count, out=mean)
         np.multiply(mean, GUARD, out=mean)
         np.floor_divide(mean, count, out=mean)
-    for low, high, keep in middle_network(len(means), dropped) if dropped else ():
-        if keep == Keep.LOW:
-            np.minimum(means[low], means[high], out=means[low])
-        elif keep == Keep.HIGH:
-            np.maximum(means[low], means[high], out=means[high])
-        else:
-            np.minimum(means[low], means[high], out=spare)
-            np.maximum(means[low], means[high], out=means[high])
-            means[low], spare = spare, means[low]
+    if dropped:
+        run_network(middle_network(len(means), dropped), means, spare)
     kept = means[dropped : len(means) - dropped]
     np.copyto(out_B, kept[0])
     for mean in kept[1:]:

@@ -6,9 +6,11 @@ Written apart from `incentives`, by time and balances instead of events, so that
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from incentives.settlement import settle
 from ledger.cid import Digest
 from ledger.keccak import Hash32
 from ledger.records import (
@@ -370,3 +372,12 @@ class Market:
         pay = sum(amount - self.people[who].taken for who, amount in self.earned.items())
         pay += sum(made.undivided for made in self.merges.values())
         return self.balance - locked - pay - self.stuck - sum(amount for _, amount in self.unclaimed.values())
+
+
+def first_of(events: Sequence[Event], kind: type[Event]) -> int:
+    """The place of the first event of a kind."""
+    return next(index for index, event in enumerate(events) if isinstance(event, kind))
+
+
+def faults_of(events: list[Event]) -> list[str]:
+    return [f"{type(fault.event).__name__}: {fault.what}" for fault in settle(events).faults]

@@ -35,7 +35,7 @@ from ledger.records import (
     Wei,
 )
 from tests import builders as make
-from tests.incentives.market import Market
+from tests.incentives.market import Market, faults_of, first_of
 
 pytestmark = pytest.mark.unit
 
@@ -81,14 +81,6 @@ def whole_life() -> list[Event]:
 
 
 LIFE = whole_life()
-
-
-def index_of(kind: type[Event]) -> int:
-    return next(index for index, event in enumerate(LIFE) if isinstance(event, kind))
-
-
-def faults_of(events: list[Event]) -> list[str]:
-    return [f"{type(fault.event).__name__}: {fault.what}" for fault in settle(events).faults]
 
 
 def test_settle__when_a_bounty_has_lived_through_everything__then_there_is_no_fault_and_nothing_left() -> None:
@@ -175,7 +167,7 @@ def test_settle__when_an_event_comes_twice__then_there_is_a_fault(index: int) ->
 
 
 def test_settle__when_a_claim_comes_twice__then_the_purse_runs_dry() -> None:
-    index = index_of(Claimed)
+    index = first_of(LIFE, Claimed)
     assert any("owed" in fault for fault in faults_of([*LIFE[: index + 1], *LIFE[index:]]))
 
 
@@ -215,17 +207,17 @@ CASES: list[tuple[type[Event], Callable[[Any], Event], str]] = [
 def test_settle__when_an_event_breaks_a_rule__then_the_rule_is_named(
     kind: type[Event], change: Callable[[Any], Event], fault: str
 ) -> None:
-    index = index_of(kind)
+    index = first_of(LIFE, kind)
     assert fault in faults_of([*LIFE[:index], change(LIFE[index]), *LIFE[index + 1 :]])
 
 
 def test_settle__when_a_bounty_expires_in_spite_of_the_quorum__then_it_is_named() -> None:
-    index = index_of(Revealed)
-    end = Ended(LIFE[index].at, make.BOUNTY, LIFE[index_of(Ended)].ended_at)  # type: ignore[attr-defined]
+    index = first_of(LIFE, Revealed)
+    end = Ended(LIFE[index].at, make.BOUNTY, LIFE[first_of(LIFE, Ended)].ended_at)  # type: ignore[attr-defined]
     assert "Ended: rule" in faults_of([*LIFE[:index], end])
 
 
 def test_settle__when_the_aggregator_takes_its_bond_during_a_round__then_it_is_named() -> None:
-    index = index_of(Revealed)
+    index = first_of(LIFE, Revealed)
     withdrawal = BondWithdrawn(LIFE[index].at, make.BOUNTY, make.AGGREGATOR, Wei(50))
     assert "BondWithdrawn: rule" in faults_of([*LIFE[:index], withdrawal])

@@ -11,6 +11,7 @@ from incentives.standing import Status
 from ledger.records import Address, Event, Lapsed, MergeVoided, UpdateDisqualified, VestingExtended, Wei
 from tests import builders as make
 from tests.incentives.judged_market import JudgedMarket
+from tests.incentives.market import faults_of, first_of
 
 pytestmark = pytest.mark.unit
 
@@ -74,14 +75,6 @@ def whole_story() -> list[Event]:
 
 
 LIFE = whole_story()
-
-
-def index_of(kind: type[Event]) -> int:
-    return next(index for index, event in enumerate(LIFE) if isinstance(event, kind))
-
-
-def faults_of(events: list[Event]) -> list[str]:
-    return [f"{type(fault.event).__name__}: {fault.what}" for fault in settle(events).faults]
 
 
 def test_settle__when_a_merge_is_voided_and_repeated__then_there_is_no_fault_and_the_sums_hold() -> None:
@@ -170,17 +163,17 @@ def test_settle__when_a_number_of_a_proof_is_raised_by_one__then_that_event_is_n
 
 @pytest.mark.parametrize("kind", [MergeVoided, UpdateDisqualified, VestingExtended])
 def test_settle__when_a_proofs_event_is_left_out__then_there_is_a_fault(kind: type[Event]) -> None:
-    index = index_of(kind)
+    index = first_of(LIFE, kind)
     assert faults_of([*LIFE[:index], *LIFE[index + 1 :]])
 
 
 def test_settle__when_a_merge_is_voided_twice__then_it_is_named() -> None:
-    index = index_of(MergeVoided)
+    index = first_of(LIFE, MergeVoided)
     assert "MergeVoided: rule" in faults_of([*LIFE[: index + 3], LIFE[index]])
 
 
 def test_settle__when_the_voided_merger_is_another_one__then_it_is_named() -> None:
-    index = index_of(MergeVoided)
+    index = first_of(LIFE, MergeVoided)
     event = LIFE[index]
     assert isinstance(event, MergeVoided)
     assert "MergeVoided: aggregator" in faults_of([*LIFE[:index], replace(event, aggregator=RIVAL)])

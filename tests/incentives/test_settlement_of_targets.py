@@ -11,6 +11,7 @@ from incentives.standing import Settlement, Status
 from ledger.records import Address, Event, Merged, RewardRule, RoundOpened, ShareReleased, Wei
 from tests import builders as make
 from tests.incentives.judged_market import JudgedMarket
+from tests.incentives.market import faults_of
 
 pytestmark = pytest.mark.unit
 
@@ -155,10 +156,6 @@ def divided() -> list[Event]:
 
 LIFE = divided()
 RELEASES = [index for index, event in enumerate(LIFE) if isinstance(event, ShareReleased)]
-
-
-def faults_of(events: list[Event]) -> list[str]:
-    return [f"{type(fault.event).__name__}: {fault.what}" for fault in settle(events).faults]
 
 
 def test_settle__when_shares_are_released__then_the_sums_hold_and_no_leaf_was_paid() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ledger.errors import BadInput, ChainError, ChainUnreachable, Reverted, Wron
 from ledger.records import Address
 from ledger.transactions import Transactor
 from tests import door
+from tests.ledger.endpoint import json_server
 
 
 @pytest.fixture
@@ -39,24 +39,12 @@ class StrangeNode:
         self.raw: bytes | None = None
         self.ranges: list[tuple[int, int]] = []
         self.max_range = 1
-        owner = self
+        self.server, self.url = json_server(self.answer)
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                body = owner.raw if owner.raw is not None else json.dumps(owner.answer(request)).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+    def answer(self, request: dict[str, Any]) -> tuple[int, bytes]:
+        return 200, self.raw if self.raw is not None else json.dumps(self._one(request)).encode()
 
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _one(self, request: dict[str, Any]) -> dict[str, Any]:
         head = {"jsonrpc": "2.0", "id": request["id"]}
         if request["method"] == "eth_getLogs":
             query = request["params"][0]

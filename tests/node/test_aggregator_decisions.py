@@ -25,7 +25,7 @@ from tests import builders as make
 
 pytestmark = pytest.mark.unit
 
-STARTED: list[Event] = [make.posted(), make.joined(make.ALICE, 0), make.opened(1, 3)]
+STARTED = make.begun()
 MERGED: list[Event] = [*STARTED, make.revealed(make.ALICE, 1, 0, 4), make.merged(1, 5)]
 OVER: list[Event] = [*MERGED, Ended(make.at(6), make.BOUNTY, Timestamp(1006))]
 

@@ -179,11 +179,7 @@ def test_replay__then_purses_are_the_bountys_and_holdings_those_of_all_with_its_
 def test_claim_differences__when_a_claim_is_in_no_tree__then_names_the_account() -> None:
     merged: Merged = make.merged(1, 9)
     events = [
-        make.posted(),
-        make.joined(make.ALICE, 0),
-        make.opened(1, 3),
-        make.committed(make.ALICE, 1, 4),
-        make.revealed(make.ALICE, 1, 0, 5),
+        *make.shown(),
         merged,
         Claimed(make.at(99), make.BOUNTY, make.ALICE, Wei(299)),
     ]

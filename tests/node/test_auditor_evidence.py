@@ -25,11 +25,7 @@ HOLDOUT = {"cid": "Qm" + "c" * 44, "bytes": 1000, "format": "csv"}
 def test_artefacts_of__then_all_that_an_audit_reads_once_and_in_order() -> None:
     first = make.merged(1, 9)
     events = [
-        make.posted(),
-        make.joined(make.ALICE, 0),
-        make.opened(1, 3),
-        make.committed(make.ALICE, 1, 4),
-        make.revealed(make.ALICE, 1, 0, 5),
+        *make.shown(),
         first,
         make.opened(2, 9),
         make.voided(1, 10, 2),

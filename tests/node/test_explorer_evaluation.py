@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-from ledger.cid import Digest
 from ledger.evaluation_history import EvaluationHistory, build_evaluation
 from ledger.evaluation_records import (
     EvaluationClock,
@@ -14,42 +13,22 @@ from ledger.evaluation_records import (
     EvaluationId,
     EvaluationPhase,
     EvaluationPosted,
-    EvaluationTerms,
-    Metric,
     ReportCommitted,
     ReportRevealed,
     ReportScope,
     Units,
     report_commitment,
 )
-from ledger.keccak import ZERO_HASH
 from ledger.records import Address, Timestamp, Wei
 from node.explorer.evaluation_page import evaluation_clock, evaluation_line, evaluation_page, rounded
 from tests import builders as make
+from tests import evaluation_builders as evaluations
 
 pytestmark = pytest.mark.unit
 
 NUMBER = EvaluationId(3)
 CHAIN, MARKET = 31337, make.OWNER
-TERMS = EvaluationTerms(
-    token=make.OWNER,
-    payment=Wei(5),
-    stake=Wei(2),
-    min_reports=1,
-    max_reports=2,
-    commit_seconds=10,
-    reveal_seconds=10,
-    metric=Metric.ACCURACY,
-    decimals=4,
-    low=Units(0),
-    high=Units(10_000),
-    noise=0,
-    manifest=Digest(make.word("manifest")),
-    state_root=make.word("state"),
-    state_cid=Digest(make.word("state cid")),
-    list_root=ZERO_HASH,
-    list_cid=Digest(ZERO_HASH),
-)
+TERMS = evaluations.terms(token=make.OWNER, payment=Wei(5), stake=Wei(2), min_reports=1, max_reports=2)
 
 
 def commitment(account: Address, value: int) -> bytes:

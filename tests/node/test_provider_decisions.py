@@ -30,7 +30,7 @@ from tests import builders as make
 pytestmark = pytest.mark.unit
 
 MADE = MadeUpdate(1, Digest(make.word("cid")), make.word("root"), make.word("base"), "{}")
-JOINED: list[Event] = [make.posted(), make.joined(make.ALICE, 0), make.opened(1, 3)]
+JOINED = make.begun()
 
 
 def view(phase: Phase, events: list[Event] = JOINED, number: int = 1, **changes: Any) -> ProviderView:

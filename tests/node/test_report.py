@@ -32,11 +32,7 @@ BLOCK = Block(40, make.word("block"), Timestamp(1_790_000_000))
 
 def story() -> BountyHistory:
     events = [
-        make.posted(),
-        make.joined(make.ALICE, 0),
-        make.opened(1, 3),
-        make.committed(make.ALICE, 1, 4),
-        make.revealed(make.ALICE, 1, 0, 5),
+        *make.shown(),
         make.merged(1, 9),
         make.opened(2, 9),
         Claimed(make.at(30), make.BOUNTY, make.ALICE, Wei(300)),

@@ -151,11 +151,7 @@ def test_ending_in_words__when_the_last_merge_reached_the_target__then_it_says_i
 def reached() -> list[Event]:
     """A bounty of ten rounds whose first merge reaches an accuracy of 0.9."""
     return [
-        make.posted(target=900_000, rounds=10),
-        make.joined(make.ALICE, 0),
-        make.opened(1, 3),
-        make.committed(make.ALICE, 1, 4),
-        make.revealed(make.ALICE, 1, 0, 4),
+        *make.shown(target=900_000, rounds=10),
         merged(950_000),
         Ended(make.at(6), make.BOUNTY, Timestamp(1005)),
     ]
