@@ -43,7 +43,7 @@ class Token:
         account = Address(transactor.address)
         balance = self.balance(account)
         if balance < amount:
-            raise TooLittleFunds(account, f"token {self.address}", amount, balance)
+            raise TooLittleFunds(account, f"tokens ({self.address})", amount, balance)
         if self.allowance(account, spender) >= amount:
             return None
         return transactor.send(f"approve {amount} of {self.address}", self._contract.functions.approve(spender, amount))

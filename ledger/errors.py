@@ -66,11 +66,20 @@ class Reverted(ChainError):
         super().__init__(f"The contract refused to {action}: {name}({shown}).")
 
 
+def _whole(amount: int) -> str:
+    """Exactly, in whole ones: 1500000000000000000 -> `1.5`."""
+    whole, part = divmod(amount, 10**18)
+    return f"{whole}.{part:018d}".rstrip("0").rstrip(".")
+
+
 class TooLittleFunds(ChainError):
+    """`needed` and `available` are in the smallest unit; the sentence has them with 18 decimals."""
+
     def __init__(self, account: str, what: str, needed: int, available: int) -> None:
         self.account, self.what, self.needed, self.available = account, what, needed, available
         super().__init__(
-            f"{account} has {available} of {what} but needs {needed}. Fund the account and run the command again."
+            f"{account} has {_whole(available)} {what} but needs {_whole(needed)}. "
+            f"Fund the account and run the command again."
         )
 
 

@@ -166,7 +166,7 @@ class Transactor:
     def _check_funds(self, needed: int) -> None:
         available = self.chain.balance(self.address)
         if available < needed:
-            raise TooLittleFunds(self.address, "wei (ether for gas)", needed, available)
+            raise TooLittleFunds(self.address, "ether for gas", needed, available)
 
     def _nonce(self) -> int:
         """The next nonce. Pending transactions that we know nothing of get their time, then are replaced."""
@@ -207,7 +207,7 @@ class Transactor:
 
     def _refusal(self, error: NodeRefused, value: int) -> ChainError:
         if "insufficient funds" in error.message.lower():
-            return TooLittleFunds(self.address, "wei (ether)", value, self.chain.balance(self.address))
+            return TooLittleFunds(self.address, "ether", value, self.chain.balance(self.address))
         return error
 
     def _deliver(self, raw: bytes) -> None:

@@ -98,21 +98,27 @@ def open_store(settings: Settings, tell: Observer = ignore) -> ContentStore:
     Raises: ContentUnreachable.
     """
     store = ContentStore(settings.ipfs.api, tell=tell)
-    own = set(store.addresses()) if settings.ipfs.peers else set()
+    if settings.ipfs.peers:
+        store.version()
     for peer in settings.ipfs.peers:
-        if peer not in own:
-            connect_peer(store, peer)
+        connect_peer(store, peer)
     return store
 
 
 def connect_peer(store: ContentStore, multiaddr: str) -> bool:
-    """Connect to a peer; whether it worked."""
+    """Connect to a peer, unless it is the endpoint's own node; whether we have it then."""
     try:
+        if _peer_id(multiaddr) in map(_peer_id, store.addresses()):
+            return True
         store.connect_peer(multiaddr)
     except (ContentError, BadInput) as error:
         log.info("peer_away", error=str(error))
         return False
     return True
+
+
+def _peer_id(multiaddr: str) -> str:
+    return multiaddr.rpartition("/p2p/")[2]
 
 
 def open_files(settings: Settings, store: ContentStore, reader: Reader | None = None) -> BountyFiles:
@@ -171,7 +177,8 @@ def checked_address(text: str, what: str) -> Address:
     """
     if not text:
         raise BadInput(
-            f"Nothing is set for {what}. Set it in fedbounty.toml, in the environment or on the command line."
+            f"Nothing is set for {what}. Set it in fedbounty.toml, in the environment or on the command line; "
+            f"`fedbounty devnet` runs a chain to try things on, and writes that file."
         )
     if not is_address(text):
         raise BadInput(f"{text!r} is not an Ethereum address ({what}).")

@@ -8,7 +8,7 @@ import typer
 
 from ledger.accounts import create_key, list_keys, load_key, read_password
 from node.cli.arguments import Json
-from node.cli.output import console, grid, pairs, print_json
+from node.cli.output import asked, console, grid, pairs, print_json
 from node.sealed_updates import exchange_public_key
 from node.settings import Settings, environment_password
 
@@ -65,11 +65,18 @@ def show(
 
 def ask_new_password() -> str:
     """Ask twice for the password of a new key."""
-    answer: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    return answer
+    return asked(
+        _NOBODY_TO_ASK, lambda: str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+    )
 
 
 def ask_password(name: str) -> str:
     """Ask for the password of an existing key."""
-    answer: str = typer.prompt(f"Password of {name}", hide_input=True, err=True)
-    return answer
+    return _hidden(f"Password of {name}", confirmed=False)
+
+
+def _hidden(question: str, confirmed: bool) -> str:
+    return asked(
+        "Nobody is here to ask for the password: set FEDBOUNTY_PASSWORD, or keys.password_file (FEDBOUNTY_PASSWORD_FILE).",
+        lambda: str(typer.prompt(question, hide_input=True, confirmation_prompt=confirmed, err=True)),
+    )

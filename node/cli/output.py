@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import typer
@@ -13,7 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ledger.errors import BadInput
 from node.errors import shown
+
+T = TypeVar("T")
 
 console = Console()
 errors = Console(stderr=True)
@@ -50,7 +53,8 @@ def lines(value: object, length: int = 4000) -> str:
 
 def pairs(title: str, rows: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
-    table = Table(title=title, show_header=False, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    console.print(text(title), style="table.title")
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, value in rows.items():
         table.add_row(f"[dim]{escape(name)}[/dim]", text(value))
     console.print(table)
@@ -58,7 +62,8 @@ def pairs(title: str, rows: Mapping[str, object]) -> None:
 
 def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    console.print(text(title), style="table.title")
+    table = Table(header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
@@ -67,9 +72,26 @@ def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask a person, unless `yes`; stop the command at a no."""
-    if not yes and not typer.confirm(question):
+    """Ask a person, unless `yes`; stop the command at a no.
+
+    Raises: BadInput if nobody is there to ask.
+    """
+    if not yes and not asked("Nobody is here to ask: add --yes.", lambda: typer.confirm(question, err=True)):
         raise typer.Exit(code=1)
+
+
+def asked(otherwise: str, ask: Callable[[], T]) -> T:
+    """A person's answer.
+
+    Raises: BadInput with the sentence `otherwise` where standard input has ended, as in a script.
+    """
+    try:
+        return ask()
+    except typer.Abort:
+        if sys.stdin.isatty():  # the person said so: Ctrl-C, Ctrl-D
+            raise
+        sys.stderr.write("\n")
+        raise BadInput(otherwise) from None
 
 
 SHOWN_DECIMALS = 6

@@ -29,6 +29,7 @@ from node.provider.local_work import LocalWork, LocalWorkSetup
 from node.provider.masking import MaskingPlace, open_masking
 from node.scored_rounds import panel_rows, scores_of
 from node.settings import Settings
+from node.training.local import checked_device
 
 
 def provide(
@@ -53,6 +54,7 @@ def provide(
     the update. Stop it at any moment and run the same command again: it goes on where it was.
     """
     settings: Settings = context.obj
+    checked_device(device)
     telemetry = open_telemetry(context, "provider", metrics_port, curves)
     ledgers = open_ledgers(settings, telemetry.tell)
     number = BountyId(bounty)
@@ -70,7 +72,7 @@ def provide(
     store = open_store(settings, telemetry.tell)
     files = open_files(settings, store)
     manifest = files.manifest(terms)
-    folder = settings.home / "updates"
+    folder = settings.home / "updates" / account.address
     seal = sealer_of(ledgers, account, number, manifest)
     place = place_on(ledgers.chain, f"bounty {number}", ledgers.market.address, account.address)
     purse = bounty_purse(open_book(settings.home), data, place, manifest, without_noise)

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ledger.errors import BadInput
 from node.data.schema import Examples
 from node.errors import TrainingFailed
 from node.manifest_sections import TrainingSection
@@ -70,6 +71,19 @@ class Job:
     weights: NDArray[np.float32]
     seed: int
     device: str = "cpu"
+
+
+def checked_device(name: str) -> str:
+    """The device of that name.
+
+    Raises: BadInput if it is none on which we train, or is not here.
+    """
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or not (index.isdecimal() or name == kind):
+        raise BadInput(f"We can't train on {name!r}: the device is cpu, cuda, or one of several GPUs, such as cuda:1.")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise BadInput(f"torch finds no device {name} here ({torch.cuda.device_count()} GPUs). Train on the cpu.")
+    return name
 
 
 def train(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,12 @@ def test_command__when_there_are_too_few_tokens__then_says_how_many_are_missing(
         open_bounty = world.post(world.parties["owner"], merger.party)
         world.release(world.parties["owner"])
         said = merger.refused(3, "aggregate", str(open_bounty), "--yes")
-    assert f"has {5 * TOKEN} of token {world.token.address} but needs" in said
+    assert f"has 5 tokens ({world.token.address}) but needs" in said
 
 
 def test_post__when_the_pot_is_more_than_the_balance__then_refused(shell: Shell, package: Path) -> None:
     said = shell.refused(3, "bounty", "post", str(package), "--pot", str(2 * PURSE // TOKEN), "--yes")
-    assert f"has {PURSE} of token" in said
+    assert f"has {PURSE // TOKEN} tokens (" in said
 
 
 @pytest.mark.parametrize("command", ["provide", "post"])
@@ -80,7 +81,7 @@ def test_command__when_there_is_no_ether__then_refused(
     poor = Shell(world, shell.party, shell.capsys)
     post = ["bounty", "post", str(package), "--pot", "10", "--yes"]
     said = poor.refused(3, *(post if command == "post" else ["provide", str(bounty), "--data", data, "--yes"]))
-    assert "wei (ether" in said
+    assert "has 0 ether for gas but needs 0.0" in said
     assert "Fund the account" in said
 
 
@@ -88,6 +89,25 @@ def test_provide__when_the_stake_is_less_than_asked__then_refused(shell: Shell, 
     for stake in ("1", "0"):
         said = shell.refused(2, "provide", str(bounty), "--data", data, "--stake", stake, "--yes")
         assert "asks for a stake of at least 10 tokens" in said
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:77"])
+def test_provide__when_there_is_no_such_device__then_refused(
+    shell: Shell, bounty: BountyId, data: str, device: str
+) -> None:
+    said = shell.refused(2, "provide", str(bounty), "--data", data, "--device", device, "--yes")
+    assert device in said
+    assert "cpu" in said
+
+
+@pytest.mark.parametrize("command", ["provide", "aggregate"])
+def test_command__when_nobody_is_there_to_ask__then_says_how_to_go_without(
+    world: World, shell: Shell, bounty: BountyId, data: str, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    someone = shell if command == "provide" else Shell(world, world.parties["merger"], shell.capsys)
+    more = ["--data", data] if command == "provide" else []
+    assert "add --yes" in someone.run(command, str(bounty), *more).err
 
 
 # --- endpoints, chain, keys ---

@@ -287,7 +287,7 @@ def test_send__when_there_is_too_little_ether__then_says_how_much_and_sends_noth
     knock = chain.contract(address, door.ABI).functions.knock(1)
     transactor = Transactor(chain, poor, state)
     fund_ether(chain, poor.address, 1000)
-    with pytest.raises(TooLittleFunds, match=f"{poor.address} has 1000 of wei"):
+    with pytest.raises(TooLittleFunds, match=f"{poor.address} has 0.000000000000001 ether"):
         transactor.send("knock", knock)
     with pytest.raises(TooLittleFunds):
         transactor.send("knock", knock, value=10**19)
