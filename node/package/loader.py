@@ -99,8 +99,12 @@ def read_program(path: Path, max_bytes: int) -> Program:
 
 
 def _payloads(reader: StrictJson, members: Mapping[str, bytes], config: str, folder: str) -> dict[str, Payload]:
+    """The tensors that a configuration names. Each member is held once, however many names it has."""
     entries = reader.typed(reader.fields(reader.load(members[config]), "config")["config"], dict)
-    return {_tensor_name(reader, name): _payload(reader, entry, members, folder) for name, entry in entries.items()}
+    held: dict[str, bytearray] = {}
+    return {
+        _tensor_name(reader, name): _payload(reader, entry, members, held, folder) for name, entry in entries.items()
+    }
 
 
 def _tensor_name(reader: StrictJson, name: str) -> str:
@@ -109,7 +113,9 @@ def _tensor_name(reader: StrictJson, name: str) -> str:
     return name
 
 
-def _payload(reader: StrictJson, value: Any, members: Mapping[str, bytes], folder: str) -> Payload:
+def _payload(
+    reader: StrictJson, value: Any, members: Mapping[str, bytes], held: dict[str, bytearray], folder: str
+) -> Payload:
     entry = reader.fields(value, "path_name is_param use_pickle tensor_meta")
     if entry["use_pickle"] is not False:
         raise reader.fault(f"{shown(entry['path_name'])} is a pickled payload")
@@ -126,7 +132,9 @@ def _payload(reader: StrictJson, value: Any, members: Mapping[str, bytes], folde
     size = math.prod(shape) * dtype.itemsize
     if size != len(members[member]):
         raise reader.fault(f"{member} has {len(members[member])} bytes; its shape {shape} needs {size}")
-    content = bytearray(members[member])
+    if member not in held:
+        held[member] = bytearray(members[member])
+    content = held[member]
     tensor = torch.frombuffer(content, dtype=dtype).reshape(shape) if content else torch.empty(shape, dtype=dtype)
     return Payload(tensor, member, bool(reader.typed(entry["is_param"], bool)))
 

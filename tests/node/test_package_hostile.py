@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -170,6 +171,22 @@ def test_load_program__when_a_step_would_do_harm__then_it_is_refused_before_any_
 ) -> None:
     with pytest.raises(BadPackage, match=says):
         load_program(written(tmp_path, with_steps(*steps)), net().manifest, 4, MAX_BYTES)
+
+
+def test_read_program__when_many_names_have_one_payload__then_it_is_held_once(tmp_path: Path) -> None:
+    config = json.loads(MEMBERS[WEIGHTS_CONFIG])
+    (first, *_), large = config["config"].values(), bytes(4 << 20)
+    meta = first["tensor_meta"] | {"sizes": [{"as_int": 1 << 20}], "strides": [{"as_int": 1}]}
+    many = {f"w{number}": first | {"path_name": "weight_99", "tensor_meta": meta} for number in range(500)}
+    config["config"] |= many
+    bomb = packed(MEMBERS | {WEIGHTS_CONFIG: json.dumps(config).encode(), "data/weights/weight_99": large})
+    archive = written(tmp_path, bomb)
+    tracemalloc.start()
+    program = read_program(archive, 10**7)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [name for name in program.initial if name.startswith("w")] == ["w0"]
+    assert held < 32 << 20, "five hundred copies would take two gigabytes"
 
 
 def test_load_program__when_a_harmless_step_is_added__then_it_is_accepted(tmp_path: Path) -> None:
