@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 
@@ -25,12 +26,24 @@ from node.explorer.shelf import Missing, Shelf
 from node.explorer.update_check import MOST_CHUNKS, FetchedFile, LiveReveal
 from node.manifest import Manifest
 
+NO_ANSWER = "the chain does not answer now."
+
 MOST_CHECKS = 2
 """Verifications at once."""
 
 
 class NotFound(BadInput):
     """There is no such thing in the record; a page of its own says so."""
+
+
+class NotRead(FedbountyError):
+    """It is on the chain, and not in the mirror yet."""
+
+    retryable = True
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} is not in the mirror yet.")
 
 
 class Busy(FedbountyError):
@@ -85,12 +98,12 @@ class Record:
         return head.timestamp if head else Timestamp(0)
 
     def history(self, bounty: int) -> BountyHistory:
-        """Raises: NotFound; ProtocolFault where the events make no sense."""
+        """Raises: NotFound, NotRead; ProtocolFault where the events make no sense."""
         histories, number = self._histories, BountyId(bounty)
         if number not in histories:
             events = self.mirror.events(number) if 0 < bounty < 2**64 else []
             if not events:
-                raise NotFound(f"There is no bounty {str(bounty)[:24]} in this market.")
+                raise self._absent("bounty", bounty, self.market.bounty_count)
             histories[number] = build_history(events)
         return histories[number]
 
@@ -116,7 +129,7 @@ class Record:
         """
         history = self.history(bounty)
         if number not in history.rounds:
-            raise NotFound(f"Bounty {bounty} has no round {str(number)[:24]} yet.")
+            raise NotFound(f"Bounty {bounty} has no round {str(number)[:24]} up to block {self._last}.")
         return history, history.rounds[number].merged
 
     def name(self, history: BountyHistory) -> str:
@@ -167,11 +180,43 @@ class Record:
         return known
 
     def evaluation(self, number: int) -> tuple[EvaluationHistory, EvaluationMarket]:
-        """Raises: NotFound."""
-        history = self.evaluations().get(number)
-        if history is None or self._evaluation_market is None:
-            raise NotFound(f"There is no evaluation {str(number)[:24]} in this market.")
-        return history, self._evaluation_market
+        """Raises: NotFound, NotRead."""
+        market, history = self._evaluation_market, self.evaluations().get(number)
+        if market is None:
+            raise NotFound(
+                "The settings name no market for evaluations: set chain.evaluations (FEDBOUNTY_EVALUATIONS)."
+            )
+        if history is None:
+            raise self._absent("evaluation", number, market.count)
+        return history, market
+
+    def is_posted(self, text: str) -> bool:
+        """Whether the chain has a bounty of this number, mirrored or not."""
+        try:
+            return text.isascii() and text.isdecimal() and 0 < int(text) <= self.market.bounty_count()
+        except (ChainError, BadInput):
+            return False
+
+    def newest(self) -> Block | None:
+        """The chain's newest block; None if it does not answer."""
+        try:
+            return self.market.chain.block()
+        except ChainError:
+            return None
+
+    @property
+    def _last(self) -> int:
+        head = self.mirror.head()
+        return head.number if head else 0
+
+    def _absent(self, kind: str, number: int, count: Callable[[], int]) -> NotFound | NotRead:
+        """Why the mirror has nothing of a number. count: how many there are on chain."""
+        what = f"{kind} {str(number)[:24]}"
+        try:
+            posted = 0 < number <= count()
+        except (ChainError, BadInput):
+            return NotFound(f"There is no {what} up to block {self._last}. What came since can't be told: {NO_ANSWER}")
+        return NotRead(what.capitalize()) if posted else NotFound(f"There is no {what} in this market.")
 
     def gas(self, bounty: BountyId) -> list[GasUse]:
         return self.mirror.gas_by_bounty(bounty)

@@ -29,7 +29,8 @@ from node.explorer.news import News
 from node.explorer.overview import bounty_line, grouped
 from node.explorer.parameters import account_of, number_of, place_of
 from node.explorer.payout_check import payout_steps
-from node.explorer.record import Busy, NotFound, Record
+from node.explorer.reading import awaited
+from node.explorer.record import Busy, NotFound, NotRead, Record
 from node.explorer.rendering import HERE, Pages
 from node.explorer.round_page import RoundPage, round_page
 from node.explorer.scoring_clock import scoring_clock
@@ -209,6 +210,8 @@ class Site:
         text = request.query_params.get("q", "").strip()[:MOST_SEARCH]
         hits = self._record.search(text) if text else []
         places = {place_of(hit) for hit in hits}
+        if not hits and self._record.is_posted(text):
+            places = {f"/bounty/{int(text)}"}  # where it says when it will be read
         if len(places) == 1:
             return RedirectResponse(places.pop(), 303)
         return self._page(request, "search.html", text=text, hits=[(hit, place_of(hit)) for hit in hits])
@@ -256,6 +259,14 @@ class Site:
     def _error(self, request: Request, status: int, title: str, text: str) -> Response:
         return self._page(request, "error.html", status, title=title, message=text)
 
+    def _awaited(self, request: Request, what: str) -> Response:
+        """It will be there: how far the mirror is, and a page that looks again."""
+        feed = self._feed
+        told = awaited(feed.reading, feed.head, self._record.newest(), feed.confirmations)
+        page = self._page(request, "awaited.html", 503, what=what, awaited=told)
+        page.headers["retry-after"] = str(told.again)
+        return page
+
     def _refused(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 400
         if status == 404:
@@ -266,6 +277,8 @@ class Site:
         match error:
             case NotFound():
                 return self._error(request, 404, "Not found", str(error))
+            case NotRead():
+                return self._awaited(request, error.what)
             case ChainError() | Busy():
                 return self._error(request, 503, "This can't be had now", str(error))
         return self._error(request, 502, "The record can't be read", str(error))

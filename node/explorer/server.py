@@ -19,7 +19,7 @@ from node.explorer.feed import Feed
 from node.explorer.record import Record
 from node.explorer.routes import Site
 from node.explorer.shelf import Shelf
-from node.mirrors import open_mirror, sync_mirror
+from node.mirrors import confirmations, open_mirror, sync_mirror
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 2
@@ -40,7 +40,12 @@ def serving(ledgers: Ledgers, files: BountyFiles, port: int) -> Iterator[str]:
     """
     settings = ledgers.settings
     with closing(_listener(port)) as listener, closing(open_mirror(settings, ledgers)) as mirror:
-        feed = Feed(mirror, lambda: sync_mirror(settings, ledgers, mirror), settings.chain.poll_seconds)
+        feed = Feed(
+            mirror,
+            lambda progress: sync_mirror(settings, ledgers, mirror, progress),
+            settings.chain.poll_seconds,
+            confirmations(settings, ledgers),
+        )
         named = settings.chain.evaluations
         evaluations = EvaluationMarket(ledgers.chain, Address(named)) if named else None
         scores = Scores(ledgers.chain, ledgers.market.scores())

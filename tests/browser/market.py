@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ledger.cid import Digest
 from ledger.evaluation_records import EvaluationId, ReportScope, Units, report_commitment
 from ledger.evaluations import EvaluationWriter
-from ledger.records import Address, BountyId
+from ledger.keccak import keccak
+from ledger.records import Address, BountyId, RewardRule, Wei
+from ledger.score_records import Panel
+from ledger.scores import Scores, ScoreWriter
 from node.provider.daemon import ProviderDaemon
 from tests.integration import forgery
 from tests.integration.evaluating import Evaluating, make_evaluating
 from tests.integration.forgery import forging
-from tests.integration.world import TOKEN, Party, World, steps
+from tests.integration.world import TOKEN, WINDOW, Party, World, steps
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\u202eelif\u2066\x07\" onmouseover=\"x"
 """What a provider announces as its IPFS address."""
@@ -22,8 +26,11 @@ HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>\u
 
 @dataclass(frozen=True)
 class Shown:
-    """ended, running, open: bounties; liar: whose updates were left out; waiting: providers of the running one, each
-    ready to commit."""
+    """ended, running, open, scored: bounties, of which the last is open too and pays by contribution.
+
+    liar:    whose updates were left out.
+    waiting: providers of the running one, each ready to commit.
+    """
 
     world: World
     reader: Party
@@ -31,6 +38,7 @@ class Shown:
     ended: BountyId
     running: BountyId
     open: BountyId
+    scored: BountyId
     providers: list[Address]
     liar: Address
     stranger: Address
@@ -63,9 +71,21 @@ def make_market(world: World) -> Shown:
         steps(daemon, "Train")
 
     opened = world.post(owner, merger)
+    scored = world.post(owner, merger, reward_rule=RewardRule.CONTRIBUTION)
+    appoint(world, scored, owner, tuple(party.address for party in parties[:3]))
     addresses = [party.address for party in parties[:3]]
     return Shown(
-        world, reader, evaluation, ended, running, opened, addresses, parties[3].address, stranger.address, waiting
+        world,
+        reader,
+        evaluation,
+        ended,
+        running,
+        opened,
+        scored,
+        addresses,
+        parties[3].address,
+        stranger.address,
+        waiting,
     )
 
 
@@ -85,6 +105,13 @@ def evaluate(evaluating: Evaluating) -> EvaluationId:
     for writer, value in zip(writers, REPORTS, strict=False):
         writer.reveal(number, Units(value), bytes(32))
     return number
+
+
+def appoint(world: World, bounty: BountyId, owner: Party, evaluators: tuple[Address, ...]) -> None:
+    validation = Digest(keccak(b"validation"))
+    panel = Panel(Wei(4 * TOKEN), Wei(TOKEN), WINDOW, WINDOW, 2, 300, 100, validation, evaluators)
+    scores = Scores(world.chain, world.market.scores())
+    ScoreWriter(scores, world.account(owner).transactor).appoint(bounty, panel)
 
 
 def join(world: World, bounty: BountyId, party: Party, multiaddr: str) -> None:

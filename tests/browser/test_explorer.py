@@ -24,6 +24,7 @@ def paths(shown: Shown) -> list[str]:
         bounty,
         f"/bounty/{shown.running}",
         f"/bounty/{shown.open}",
+        f"/bounty/{shown.scored}",
         f"{bounty}/round/1",
         f"{bounty}/round/2/payout?leaf=1",
         f"{bounty}/round/1/update/0",
@@ -44,7 +45,7 @@ def test_explorer__when_clicked_through__then_each_page_leads_to_the_next(watche
     page = watched.page
     wait_for_name(page, shown)
     page.goto("/")
-    assert page.locator("h2").all_inner_texts() == ["Running 1", "Open 1", "Ended 1", "Evaluations 1"]
+    assert page.locator("h2").all_inner_texts() == ["Running 1", "Open 2", "Ended 1", "Evaluations 1"]
     page.get_by_role("link", name="clouds").last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("clouds ended")
     expect(page.locator("#rounds tbody tr")).to_have_count(2)
@@ -126,7 +127,7 @@ def test_search__by_address_cid_transaction_and_number__then_the_page_is_found(w
         expect(page.get_by_role("heading", level=1)).to_contain_text(title)
     page.get_by_role("searchbox").fill(HOSTILE)
     page.get_by_role("searchbox").press("Enter")
-    expect(page.locator(".empty")).to_contain_text("Nothing in this market has that.")
+    expect(page.locator(".empty")).to_contain_text("Nothing in this market has that")
 
 
 def test_evaluation__when_reports_were_revealed__then_their_spread_is_drawn(watched: Watched, shown: Shown) -> None:
@@ -139,6 +140,17 @@ def test_evaluation__when_reports_were_revealed__then_their_spread_is_drawn(watc
     expect(page.locator("#facts")).to_contain_text("0.9125")
     expect(page.locator("#reports").get_by_text("matches", exact=True)).to_have_count(len(REPORTS))
     expect(page.locator("#reports")).to_contain_text("not opened")
+
+
+def test_scoring__of_an_open_bounty__then_panel_and_evaluators_are_shown(watched: Watched, shown: Shown) -> None:
+    page = watched.page
+    page.goto(f"/bounty/{shown.scored}")
+    expect(page.locator("#scoring .facts")).to_contain_text("quorum 2")
+    expect(page.locator("#evaluators tbody tr")).to_have_count(3)
+    expect(page.locator("#scoring")).to_contain_text("Nothing was merged yet.")
+    expect(page.locator("#events")).to_contain_text("panel appointed")
+    page.locator("#evaluators").get_by_role("link").first.click()
+    expect(page.locator("#parts")).to_contain_text("evaluator")
 
 
 def test_hostile_text__when_shown__then_it_is_text_and_nothing_runs(watched: Watched, shown: Shown) -> None:

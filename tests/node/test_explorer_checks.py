@@ -14,7 +14,7 @@ from ledger.cid import Digest
 from ledger.commitments import CHUNK, update_tree
 from ledger.content import ContentStore
 from ledger.errors import ChainUnreachable
-from ledger.mirror import Mirror, SyncResult
+from ledger.mirror import Mirror, Progress, SyncResult
 from ledger.records import Revealed, Terms, Timestamp
 from ledger.trees import node_sum
 from node.bounty_files import BountyFiles
@@ -115,7 +115,7 @@ def test_feed__when_the_chain_goes_away_and_comes_back__then_open_pages_hear_of_
         SyncResult(7, 7, logs=0, removed=2),
     ]
 
-    def sync() -> SyncResult:
+    def sync(progress: Progress) -> SyncResult:
         answer = answers.pop(0)
         if isinstance(answer, ChainUnreachable):
             raise answer

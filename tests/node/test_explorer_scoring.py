@@ -244,7 +244,7 @@ def test_account_page__of_an_evaluator__then_its_seat_is_a_part() -> None:
 
 def rendered(template: str, **content: object) -> str:
     class Still:
-        trouble, head = "", None
+        trouble, head, reading = "", None, None
 
     shared = {"feed": Still(), "version": 1, "chain_id": 31337, "query": "", "clock": None}
     return bytes(Pages().render(template, **shared, **content).body).decode()
