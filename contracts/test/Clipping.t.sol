@@ -11,7 +11,6 @@ import {ProofTest} from "./support/ProofTest.sol";
 
 /// @notice The proofs of `centered_clip` with buckets, in a model of one chunk: all of every tree is known.
 contract ClippingTest is ProofTest {
-    address private constant PROVER = address(0xFACE);
     uint256 private constant TAU = 9_000;
 
     uint256[] private _order;

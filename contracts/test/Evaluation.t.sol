@@ -31,51 +31,40 @@ contract EvaluationOwnerTest is EvaluationTest {
         assertEq(_clock().endsAt, _now() + rules.commitSeconds, "commit window");
     }
 
+    /// @dev Posting `rules` is refused for `field`; then the usual rules are back.
     function _invalid(string memory field) private {
         _refused(abi.encodeWithSelector(IEvaluationMarket.InvalidTerms.selector, field));
         _post();
+        rules = _usualTerms();
     }
 
     function test_post__withAFieldOutOfRange__isRefusedAndNamesIt() public {
-        EvaluationTerms memory good = rules;
         rules.token = IERC20(stranger);
         _invalid("token");
-        rules = good;
         rules.payment = 0;
         _invalid("payment");
-        rules = good;
         rules.stake = 0;
         _invalid("stake");
-        rules = good;
         rules.minReports = 0;
         _invalid("minReports");
-        rules = good;
         rules.maxReports = rules.minReports - 1;
         _invalid("maxReports");
-        rules = good;
         rules.commitSeconds = 0;
         _invalid("commitSeconds");
-        rules = good;
         rules.revealSeconds = 0;
         _invalid("revealSeconds");
-        rules = good;
         _post();
     }
 
     function test_post__withAContentFieldOutOfRange__isRefusedAndNamesIt() public {
-        EvaluationTerms memory good = rules;
         rules.decimals = 10;
         _invalid("decimals");
-        rules = good;
         rules.high = rules.low;
         _invalid("high");
-        rules = good;
         rules.manifest = 0;
         _invalid("manifest");
-        rules = good;
         rules.stateRoot = 0;
         _invalid("stateRoot");
-        rules = good;
         rules.listCid = "list";
         _invalid("listCid");
         (rules.listCid, rules.listRoot) = (0, "root");

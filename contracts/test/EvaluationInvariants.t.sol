@@ -10,11 +10,12 @@ import {
 } from "../src/interfaces/IEvaluationMarket.sol";
 import {EvaluationHandler} from "./support/EvaluationHandler.sol";
 import {EvaluationTest} from "./support/EvaluationTest.sol";
+import {InvariantTest} from "./support/InvariantTest.sol";
 import {Mintable} from "./support/Mintable.sol";
 
 /// @notice I17 to I22 of contracts/README.md. I20 is checked by the handler at every action.
 /// forge-config: ci.invariant.runs = 4000
-contract EvaluationInvariantsTest is EvaluationTest {
+contract EvaluationInvariantsTest is EvaluationTest, InvariantTest {
     EvaluationHandler private _handler;
 
     function setUp() public override {
@@ -26,36 +27,25 @@ contract EvaluationInvariantsTest is EvaluationTest {
         _handler = new EvaluationHandler(market, Mintable(address(token)), [wide, narrow], owner);
     }
 
-    /// @dev forge calls only the handler.
-    function targetContracts() public view returns (address[] memory targets) {
-        targets = new address[](1);
-        targets[0] = address(_handler);
-    }
-
-    struct FuzzSelector {
-        address addr;
-        bytes4[] selectors;
-    }
-
     /// @dev All actions but the last one of a run; those that carry an evaluation on more often.
-    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[10] memory actions = [
-            EvaluationHandler.wait.selector,
-            EvaluationHandler.commit.selector,
-            EvaluationHandler.commit.selector,
-            EvaluationHandler.commit.selector,
-            EvaluationHandler.reveal.selector,
-            EvaluationHandler.reveal.selector,
-            EvaluationHandler.reveal.selector,
-            EvaluationHandler.claim.selector,
-            EvaluationHandler.refund.selector,
-            EvaluationHandler.cancel.selector
-        ];
-        targets = new FuzzSelector[](1);
-        targets[0] = FuzzSelector(address(_handler), new bytes4[](actions.length));
-        for (uint256 k = 0; k < actions.length; ++k) {
-            targets[0].selectors[k] = actions[k];
-        }
+    function _actions() internal view override returns (address, bytes memory) {
+        return (
+            address(_handler),
+            abi.encodePacked(
+                [
+                    EvaluationHandler.wait.selector,
+                    EvaluationHandler.commit.selector,
+                    EvaluationHandler.commit.selector,
+                    EvaluationHandler.commit.selector,
+                    EvaluationHandler.reveal.selector,
+                    EvaluationHandler.reveal.selector,
+                    EvaluationHandler.reveal.selector,
+                    EvaluationHandler.claim.selector,
+                    EvaluationHandler.refund.selector,
+                    EvaluationHandler.cancel.selector
+                ]
+            )
+        );
     }
 
     function invariant_I17_to_I21() public view {

@@ -12,8 +12,6 @@ import {ProofTest} from "./support/ProofTest.sol";
 /// forge-config: default.fuzz.runs = 16
 /// forge-config: ci.fuzz.runs = 48
 contract FraudProofsTest is ProofTest {
-    address private constant PROVER = address(0xFACE);
-
     /// @dev Provider `faulty` commits to this much more than the sum of its chunk's squares.
     uint256 private _faulty = type(uint256).max;
     uint64 private _excess;
@@ -57,14 +55,6 @@ contract FraudProofsTest is ProofTest {
         uint256 balance = _balance(PROVER);
         _provesCoordinate(uint8(at % COORDINATES), 0);
         _assertVoided(PROVER, balance);
-    }
-
-    function _setRule(uint8 rule, uint256 dice) private {
-        rules.mergeRule = MergeRule(rule % 3);
-        uint256 beta = dice % 3 == 0 ? dice % 65_536 : 0;
-        uint256 trim = rules.mergeRule == MergeRule.TrimmedMean ? 1 : 0;
-        rules.mergeParameters = bytes32((dice >> 7) % 200_000 + 1 | beta << 32 | trim << 48);
-        spread = dice % 2 == 0 ? 32_767 : 3;
     }
 
     function test_proveCoordinate__withAnUpdateLeftOut__isRefused() public {

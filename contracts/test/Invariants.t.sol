@@ -5,13 +5,15 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ITrainingMarket} from "../src/interfaces/ITrainingMarket.sol";
 import {BountyId, Clock, Merge, MergeRule, Phase, PrivacyMode, Provider, RewardRule, Terms} from "../src/Types.sol";
 import {Handler} from "./support/Handler.sol";
+import {InvariantTest} from "./support/InvariantTest.sol";
 import {Markets} from "./support/Markets.sol";
 import {Mintable} from "./support/Mintable.sol";
 import {ProofHandler} from "./support/ProofHandler.sol";
+import {RoundHandler} from "./support/RoundHandler.sol";
 
 /// @notice The invariants that contracts/README.md numbers. I5, I6, I12, I14, I16, I31 and I32 are checked by
 /// the handler at every action. One function checks the rest: forge plays all runs again for each function.
-contract InvariantsTest is Markets {
+contract InvariantsTest is Markets, InvariantTest {
     ProofHandler private _handler;
     ITrainingMarket private _market;
     Mintable private _token;
@@ -80,62 +82,51 @@ contract InvariantsTest is Markets {
         });
     }
 
-    /// @dev forge calls only the handler.
-    function targetContracts() public view returns (address[] memory targets) {
-        targets = new address[](1);
-        targets[0] = address(_handler);
-    }
-
-    struct FuzzSelector {
-        address addr;
-        bytes4[] selectors;
-    }
-
     /// @dev All actions; those that carry a bounty on more often.
-    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[36] memory actions = [
-            Handler.wait.selector,
-            Handler.carryOn.selector,
-            Handler.waitLong.selector,
-            Handler.join.selector,
-            Handler.carryOn.selector,
-            Handler.carryOn.selector,
-            Handler.leave.selector,
-            Handler.withdrawStake.selector,
-            Handler.commit.selector,
-            Handler.carryOn.selector,
-            Handler.carryOn.selector,
-            Handler.reveal.selector,
-            Handler.carryOn.selector,
-            Handler.carryOn.selector,
-            Handler.forfeit.selector,
-            Handler.depositBond.selector,
-            Handler.withdrawBond.selector,
-            Handler.merge.selector,
-            Handler.claim.selector,
-            Handler.claim.selector,
-            Handler.claimLapsed.selector,
-            Handler.release.selector,
-            Handler.settle.selector,
-            Handler.refund.selector,
-            Handler.cancel.selector,
-            Handler.carryOn.selector,
-            Handler.carryOn.selector,
-            Handler.carryOn.selector,
-            Handler.carryOn.selector,
-            ProofHandler.prove.selector,
-            ProofHandler.prove.selector,
-            ProofHandler.disqualify.selector,
-            ProofHandler.demandExtend.selector,
-            ProofHandler.claimVoided.selector,
-            ProofHandler.meddle.selector,
-            ProofHandler.meddleWithShares.selector
-        ];
-        targets = new FuzzSelector[](1);
-        targets[0] = FuzzSelector(address(_handler), new bytes4[](actions.length));
-        for (uint256 k = 0; k < actions.length; ++k) {
-            targets[0].selectors[k] = actions[k];
-        }
+    function _actions() internal view override returns (address, bytes memory) {
+        return (
+            address(_handler),
+            abi.encodePacked(
+                [
+                    RoundHandler.wait.selector,
+                    Handler.carryOn.selector,
+                    RoundHandler.waitLong.selector,
+                    RoundHandler.join.selector,
+                    Handler.carryOn.selector,
+                    Handler.carryOn.selector,
+                    RoundHandler.leave.selector,
+                    RoundHandler.withdrawStake.selector,
+                    RoundHandler.commit.selector,
+                    Handler.carryOn.selector,
+                    Handler.carryOn.selector,
+                    RoundHandler.reveal.selector,
+                    Handler.carryOn.selector,
+                    Handler.carryOn.selector,
+                    RoundHandler.forfeit.selector,
+                    RoundHandler.depositBond.selector,
+                    RoundHandler.withdrawBond.selector,
+                    Handler.merge.selector,
+                    Handler.claim.selector,
+                    Handler.claim.selector,
+                    Handler.claimLapsed.selector,
+                    Handler.release.selector,
+                    Handler.settle.selector,
+                    Handler.refund.selector,
+                    Handler.cancel.selector,
+                    Handler.carryOn.selector,
+                    Handler.carryOn.selector,
+                    Handler.carryOn.selector,
+                    Handler.carryOn.selector,
+                    ProofHandler.prove.selector,
+                    ProofHandler.prove.selector,
+                    ProofHandler.disqualify.selector,
+                    ProofHandler.demandExtend.selector,
+                    ProofHandler.claimVoided.selector,
+                    ProofHandler.meddle.selector,
+                    ProofHandler.meddleWithShares.selector
+                ]
+            )
+        );
     }
 
     function invariant_I1_to_I16_I31_I32() public {

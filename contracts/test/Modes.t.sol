@@ -12,8 +12,6 @@ import {ProofTest} from "./support/ProofTest.sol";
 /// forge-config: default.fuzz.runs = 16
 /// forge-config: ci.fuzz.runs = 48
 contract ModesTest is ProofTest {
-    address private constant PROVER = address(0xFACE);
-
     function _prove() private {
         _as(PROVER);
     }

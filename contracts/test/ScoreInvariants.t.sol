@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {BountyId} from "../src/Types.sol";
 import {Evaluator, Panel, Tally} from "../src/interfaces/IContributionScores.sol";
+import {InvariantTest} from "./support/InvariantTest.sol";
 import {Mintable} from "./support/Mintable.sol";
 import {ScoreHandler} from "./support/ScoreHandler.sol";
 import {ScoreTest} from "./support/ScoreTest.sol";
@@ -10,7 +11,7 @@ import {ScoreTest} from "./support/ScoreTest.sol";
 /// @notice I23 to I30 of contracts/README.md. I28 and I29 are checked by the handler when it acts.
 /// forge-config: ci.invariant.runs = 150
 /// forge-config: default.invariant.runs = 8
-contract ScoreInvariantsTest is ScoreTest {
+contract ScoreInvariantsTest is ScoreTest, InvariantTest {
     ScoreHandler private _handler;
 
     /// @dev Two bounties of which all rounds are merged and vest one after the other. In the second one an update is
@@ -41,41 +42,30 @@ contract ScoreInvariantsTest is ScoreTest {
         }
     }
 
-    /// @dev forge calls only the handler.
-    function targetContracts() public view returns (address[] memory targets) {
-        targets = new address[](1);
-        targets[0] = address(_handler);
-    }
-
-    struct FuzzSelector {
-        address addr;
-        bytes4[] selectors;
-    }
-
     /// @dev All actions but the last one of a run; those that carry a round on more often.
-    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[15] memory actions = [
-            ScoreHandler.wait.selector,
-            ScoreHandler.deposit.selector,
-            ScoreHandler.commit.selector,
-            ScoreHandler.reveal.selector,
-            ScoreHandler.carryOn.selector,
-            ScoreHandler.carryOn.selector,
-            ScoreHandler.carryOn.selector,
-            ScoreHandler.carryOn.selector,
-            ScoreHandler.carryOn.selector,
-            ScoreHandler.settle.selector,
-            ScoreHandler.settle.selector,
-            ScoreHandler.withdraw.selector,
-            ScoreHandler.claim.selector,
-            ScoreHandler.collect.selector,
-            ScoreHandler.returnRest.selector
-        ];
-        targets = new FuzzSelector[](1);
-        targets[0] = FuzzSelector(address(_handler), new bytes4[](actions.length));
-        for (uint256 k = 0; k < actions.length; ++k) {
-            targets[0].selectors[k] = actions[k];
-        }
+    function _actions() internal view override returns (address, bytes memory) {
+        return (
+            address(_handler),
+            abi.encodePacked(
+                [
+                    ScoreHandler.wait.selector,
+                    ScoreHandler.deposit.selector,
+                    ScoreHandler.commit.selector,
+                    ScoreHandler.reveal.selector,
+                    ScoreHandler.carryOn.selector,
+                    ScoreHandler.carryOn.selector,
+                    ScoreHandler.carryOn.selector,
+                    ScoreHandler.carryOn.selector,
+                    ScoreHandler.carryOn.selector,
+                    ScoreHandler.settle.selector,
+                    ScoreHandler.settle.selector,
+                    ScoreHandler.withdraw.selector,
+                    ScoreHandler.claim.selector,
+                    ScoreHandler.collect.selector,
+                    ScoreHandler.returnRest.selector
+                ]
+            )
+        );
     }
 
     function invariant_I23_to_I27() public view {

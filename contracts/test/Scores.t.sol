@@ -65,37 +65,31 @@ contract PanelTest is ScoreTest {
         scores.appoint(id, appointed);
     }
 
+    /// @dev Appointing `panel` is refused for `field`; then the usual panel of as many is back.
     function _invalid(string memory field) private {
         _refused(abi.encodeWithSelector(IContributionScores.InvalidPanel.selector, field));
         _appoint();
+        _usualPanel(panel.evaluators.length);
     }
 
     function test_appoint__withAFieldOutOfRange__isRefusedAndNamesIt() public {
         _post();
-        Panel memory good = panel;
         panel.bond = 0;
         _invalid("bond");
-        panel = good;
         panel.forfeit = 0;
         _invalid("forfeit");
         panel.forfeit = panel.bond + 1;
         _invalid("forfeit");
-        panel = good;
         panel.commitSeconds = 0;
         _invalid("commitSeconds");
-        panel = good;
         panel.revealSeconds = 0;
         _invalid("revealSeconds");
-        panel = good;
         panel.feeShare = 10_001;
         _invalid("feeShare");
-        panel = good;
         panel.tolerance = 20_001;
         _invalid("tolerance");
-        panel = good;
         panel.validation = 0;
         _invalid("validation");
-        panel = good;
         (panel.forfeit, panel.feeShare, panel.tolerance) = (panel.bond, 10_000, 20_000);
         _appoint();
     }

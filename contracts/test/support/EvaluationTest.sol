@@ -34,7 +34,11 @@ abstract contract EvaluationTest is Test {
         market = IEvaluationMarket(vm.deployCode("EvaluationMarket.sol:EvaluationMarket"));
         token = _newToken();
         _fund(owner);
-        rules = EvaluationTerms({
+        rules = _usualTerms();
+    }
+
+    function _usualTerms() internal view returns (EvaluationTerms memory) {
+        return EvaluationTerms({
             token: token,
             payment: 7e18,
             stake: 3e18,

@@ -256,4 +256,22 @@ abstract contract MaskTest is ProofTest {
         made.stateRoot = _stateRoot(afterwards, "after");
         made.scalesHash = keccak256(table);
     }
+
+    /// @dev Post an honest state with `table` as the test left it.
+    function _postTable() internal {
+        _post(_maskedClaim(0));
+    }
+
+    /// @dev An honest claim of six members in two groups, of whom the last did not reveal.
+    function _sixMembers() internal returns (MergeClaim memory) {
+        dropped = 1;
+        _maskedRound(5);
+        return _honestMasked(0);
+    }
+
+    function _setByte(uint256 at, uint256 value) internal {
+        bytes memory spoilt = table;
+        spoilt[at] = bytes1(uint8(value));
+        table = spoilt;
+    }
 }

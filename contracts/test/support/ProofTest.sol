@@ -14,6 +14,7 @@ import {Trees} from "./Trees.sol";
 /// @notice Rounds of which one chunk is known: its bytes, and siblings from anywhere, make each tree's root.
 abstract contract ProofTest is MarketTest {
     uint256 internal constant COORDINATES = 128;
+    address internal constant PROVER = address(0xFACE);
 
     IFraudProofs internal proofs;
 
@@ -36,6 +37,15 @@ abstract contract ProofTest is MarketTest {
         proofs = IFraudProofs(market.proofs());
         rules.squaredNormBound = type(uint64).max;
         rules.maxUpdates = 256;
+    }
+
+    /// @dev One of the rules by coordinate, any parameters, and updates that are large or close together.
+    function _setRule(uint8 rule, uint256 dice) internal {
+        rules.mergeRule = MergeRule(rule % 3);
+        uint256 beta = dice % 3 == 0 ? dice % 65_536 : 0;
+        uint256 trim = rules.mergeRule == MergeRule.TrimmedMean ? 1 : 0;
+        rules.mergeParameters = bytes32((dice >> 7) % 200_000 + 1 | beta << 32 | trim << 48);
+        spread = dice % 2 == 0 ? 32_767 : 3;
     }
 
     // --- what is known of updates ---
