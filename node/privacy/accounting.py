@@ -17,6 +17,9 @@ from node.privacy_section import PrivacySection
 PLD_LIMIT = 30.0
 """Above this epsilon, privacy loss distributions take minutes and gigabytes, and no epsilon is worth them."""
 
+PLD_STEPS = 10**6
+"""So do more steps than this, with the tiny samples of which so many are affordable: a manifest could ask for it."""
+
 
 @dataclass(frozen=True)
 class SampledGaussian:
@@ -54,7 +57,7 @@ def epsilon(spends: Iterable[Spend], delta: float) -> float:
     """The epsilon of all releases together at `delta`; infinite if one of them had no noise.
 
     Holds: the least of the bounds that apply: Renyi orders; Renyi orders for the rest and the plain sum for pure
-           releases; and privacy loss distributions where none is given by zCDP alone.
+           releases; and privacy loss distributions where none is given by zCDP alone, up to `PLD_STEPS`.
     """
     counted = Counter(spends)
     if not counted:
@@ -70,7 +73,8 @@ def _epsilon(counted: tuple[tuple[Spend, int], ...], delta: float) -> float:
     rest = [(spend, count) for spend, count in counted if not isinstance(spend, Pure)]
     bounds = [renyi_epsilon(counted, delta), pure + (renyi_epsilon(rest, delta) if rest else 0.0)]
     only_zcdp = any(isinstance(spend, Concentrated) for spend, _ in counted)
-    if not only_zcdp and min(bounds) < PLD_LIMIT:
+    steps = sum(count * spend.steps for spend, count in counted if isinstance(spend, SampledGaussian))
+    if not only_zcdp and steps <= PLD_STEPS and min(bounds) < PLD_LIMIT:
         bounds.append(pld_epsilon(counted, delta))
     return min(bounds)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from opacus.accountants import PRVAccountant, RDPAccountant
 
 from node.privacy.accounting import (
+    PLD_STEPS,
     Bare,
     Concentrated,
     Pure,
@@ -86,6 +88,14 @@ def test_epsilon__of_one_release_more__then_is_greater(more: Spend) -> None:
 
 def test_epsilon__where_no_bound_is_worth_anything__then_is_found_all_the_same() -> None:
     assert epsilon([SampledGaussian(0.3, 1.0, 1_000_000)], DELTA) > 1e6
+
+
+def test_epsilon__of_steps_without_number__then_by_renyi_orders_and_at_once() -> None:
+    """Privacy loss distributions of such a manifest took minutes."""
+    endless = SampledGaussian(sigma=0.7, q=1e-9, steps=10**6)
+    assert epsilon([endless] * 1024, DELTA) == renyi_epsilon([(endless, 1024)], DELTA) > 0.3
+    most = replace(GOLDEN, sigma=100.0, steps=PLD_STEPS)
+    assert epsilon([most, GOLDEN], DELTA) == renyi_epsilon([(most, 1), (GOLDEN, 1)], DELTA)
 
 
 def test_sum_rho__of_one_provider__then_is_the_gaussians() -> None:
