@@ -128,6 +128,14 @@ def mnist_task(folder: Path, rows: int = 6000) -> Task:
     return _task(Convolutions(), images, classes[:rows].astype(np.int64), folder, training, holdout_rows=512)
 
 
+def clouds_task(folder: Path) -> Task:
+    """Three clouds of points and a linear model of 15 parameters, whose every round goes nearly the way of the last."""
+    kinds = np.arange(600) % 3
+    points = np.random.default_rng(0).normal(0, 0.5, (600, 4)) + 2 * np.eye(3, 4)[kinds]
+    training = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": 8, "local_epochs": 2}
+    return _task(nn.Linear(4, 3), points.astype(np.float32), kinds, folder, training, holdout_rows=60)
+
+
 def _task(
     module: nn.Module,
     images: NDArray[np.float32],
@@ -137,7 +145,13 @@ def _task(
     *,
     holdout_rows: int,
 ) -> Task:
-    data = {key: value for key, value in FIELDS["data"].items() if key != "columns"}
+    data = {
+        "label": "class",
+        "classes": [str(label) for label in range(labels.max() + 1)],
+        "minimum": float(images.min()),
+        "maximum": float(images.max()),
+        "min_examples": LEAST,
+    }
     merge = {"rule": "mean", "attackers": 0, "learning_rate": 1.0}
     fields = {**FIELDS, "data": data, "training": {**FIELDS["training"], **training}, "merge": merge}
     with torch.random.fork_rng(devices=[]):

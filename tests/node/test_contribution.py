@@ -23,10 +23,8 @@ from node.made_merges import MadeMerge
 from node.merging import ONE, merge_round
 from node.model import flatten, layout
 from node.package.loader import load_package
-from node.posting import read_package
 from node.updates import decode_update, encode_update
-from scripts.benchmarks.contribution_players import Kind, Player, Task, deal, digits_task, play_round
-from tests.integration.package import build_package
+from scripts.benchmarks.contribution_players import Kind, Player, Task, clouds_task, deal, digits_task, play_round
 from tests.node import samples
 
 pytestmark = pytest.mark.unit
@@ -268,13 +266,8 @@ def test_pay__of_zero_noise_and_replay__then_it_is_at_most_a_twentieth_of_an_hon
 
 @pytest.fixture(scope="module")
 def clouds(tmp_path_factory: pytest.TempPathFactory) -> Task:
-    """A linear model of 15 parameters that learns slowly: every round goes nearly the way of the round before."""
-    folder = build_package(tmp_path_factory.mktemp("clouds"))
-    manifest = read_package(folder)
-    trainer, evaluator = load_package(folder / "train.pt2", folder / "eval.pt2", manifest)
-    kinds = np.arange(600) % 3
-    points = np.random.default_rng(0).normal(0, 0.5, (600, 4)) + 2 * np.eye(3, 4)[kinds]
-    return Task(manifest, trainer, evaluator, points.astype(np.float32), kinds, holdout_rows=60)
+    """A model of 15 parameters that learns slowly."""
+    return clouds_task(tmp_path_factory.mktemp("clouds"))
 
 
 def test_assess__where_every_round_goes_the_same_way__then_work_is_paid_and_free_riders_are_not(clouds: Task) -> None:
