@@ -65,9 +65,7 @@ def show(
 
 def ask_new_password() -> str:
     """Ask twice for the password of a new key."""
-    return asked(
-        _NOBODY_TO_ASK, lambda: str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
-    )
+    return _hidden("Password", confirmed=True)
 
 
 def ask_password(name: str) -> str:
@@ -77,6 +75,6 @@ def ask_password(name: str) -> str:
 
 def _hidden(question: str, confirmed: bool) -> str:
     return asked(
-        "Nobody is here to ask for the password: set FEDBOUNTY_PASSWORD, or keys.password_file (FEDBOUNTY_PASSWORD_FILE).",
+        "Nobody is here to ask for the password: set FEDBOUNTY_PASSWORD, or FEDBOUNTY_PASSWORD_FILE.",
         lambda: str(typer.prompt(question, hide_input=True, confirmation_prompt=confirmed, err=True)),
     )
