@@ -16,6 +16,7 @@ from ledger.chain import Block, Chain, ContractLog
 from ledger.decoding import EventDecoder
 from ledger.errors import BadInput
 from ledger.history import BountyHistory, build_history
+from ledger.keccak import Hash32
 from ledger.mirror.following import FIRST_RANGE, Follower, read_head
 from ledger.mirror.gas import gas_by_kind
 from ledger.mirror.records import GasUse, MirroredTransaction, Progress, SearchHit, SyncResult
@@ -143,14 +144,21 @@ class Mirror:
         with self._lock:
             return gas_by_kind(self._database, bounty)
 
+    def block(self, number: int) -> Block:
+        """A block that holds mirrored logs.
+
+        Raises: NotMirrored for a block that is not kept.
+        """
+        for value, time in self._select("SELECT hash, timestamp FROM blocks WHERE number = ?", (number,)):
+            return Block(number, Hash32(value), Timestamp(time))
+        raise NotMirrored(f"Block {number}")
+
     def block_time(self, number: int) -> Timestamp:
         """When a block that holds mirrored logs was made.
 
         Raises: NotMirrored for a block that is not kept.
         """
-        for (time,) in self._select("SELECT timestamp FROM blocks WHERE number = ?", (number,)):
-            return Timestamp(time)
-        raise NotMirrored(f"The time of block {number}")
+        return self.block(number).timestamp
 
     def search(self, text: str) -> list[SearchHit]:
         """Bounties and evaluations by number; accounts, transactions, roots by 0x-hex; files by CID; else nothing."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from incentives.settlement import settle
 from ledger.history import BountyHistory
-from ledger.records import Address, BountyId, Joined, Merged, MergeVoided, Timestamp
+from ledger.records import Address, BountyId, Joined, Merged, MergeVoided, Terms, Timestamp
 from node.explorer.earnings import ProviderPay, provider_pay
 from node.explorer.happenings import Happening, happening, involves
 from node.explorer.overview import Stage, stage_of
@@ -46,6 +46,7 @@ class Part:
     name: str
     stage: Stage
     roles: tuple[str, ...]
+    terms: Terms
     joined: Joined | None
     pay: ProviderPay | None
     seat: EvaluatorLine | None
@@ -125,6 +126,7 @@ def _part(account: Address, known: KnownBounty, roles: tuple[str, ...], now: Tim
         name=known.name,
         stage=stage_of(history),
         roles=roles,
+        terms=history.posted.terms,
         joined=joined,
         pay=pay,
         seat=scoring.seat(account) if scoring else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import BoundedSemaphore
 
@@ -14,17 +14,19 @@ from ledger.evaluations import EvaluationMarket
 from ledger.history import BountyHistory, build_history
 from ledger.market import Market
 from ledger.mirror import GasUse, Mirror, MirroredTransaction, SearchHit
-from ledger.records import BountyId, Clock, Event, Joined, Merged, Revealed, Terms, Timestamp
+from ledger.records import Address, BountyId, Clock, Event, Joined, Merged, Revealed, Terms, Timestamp
 from ledger.score_history import ScoreHistory, build_scores
 from ledger.score_records import ScoreClock, ScoreEvent
 from ledger.scores import Scores
 from node.bounty_files import BountyFiles
+from node.explorer.masked_groups import groups_in
 from node.explorer.payout_check import LiveMerge
 from node.explorer.reports import Report
 from node.explorer.scoring import Scoring, Told, pays_by_contribution, scoring_of
 from node.explorer.shelf import Missing, Shelf
 from node.explorer.update_check import MOST_CHUNKS, FetchedFile, LiveReveal
 from node.manifest import Manifest
+from node.masked_rounds import opening_block
 
 NO_ANSWER = "the chain does not answer now."
 
@@ -118,6 +120,14 @@ class Record:
         if number not in known:
             known[number] = build_scores(scores.read(self.mirror.logs(scores.address, subject=number)))
         return scoring_of(history, Told(known[number], self.now, self.mirror.block_time))
+
+    def groups(self, history: BountyHistory, number: int) -> Mapping[Address, int]:
+        """The group of each provider in a masked round; none where it is not masked or its manifest is not at hand."""
+        manifest, opened = self.manifest(history), opening_block(history, number)
+        if not isinstance(manifest, Manifest) or manifest.masking is None or opened is None:
+            return {}
+        place = (self.market.chain.chain_id, self.market.address)
+        return groups_in(history, number, place, self.mirror.block(opened).hash, manifest.masking)
 
     def histories(self) -> list[BountyHistory]:
         return [self.history(number) for number in self.mirror.bounties()]

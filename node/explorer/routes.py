@@ -130,6 +130,7 @@ class Site:
             drawn=page.drawn(seat),
             name=self._record.name(history),
             clock=self._round_clock(history, page),
+            groups=self._record.groups(history, number),
         )
 
     def payout(self, request: Request) -> Response:

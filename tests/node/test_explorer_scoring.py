@@ -28,12 +28,12 @@ from ledger.score_records import (
 )
 from node.explorer.account_page import KnownBounty, account_page
 from node.explorer.bounty_page import BountyPage, bounty_page
-from node.explorer.rendering import Pages
 from node.explorer.round_page import RoundPage, round_page
 from node.explorer.scoring import Scoring, Told, scoring_of
 from node.explorer.scoring_clock import scoring_clock
 from node.explorer.shelf import Missing
 from tests import builders as make
+from tests.node.rendered import rendered
 
 pytestmark = pytest.mark.unit
 
@@ -242,14 +242,6 @@ def test_account_page__of_an_evaluator__then_its_seat_is_a_part() -> None:
     assert account_page(ANN, [KnownBounty(story(), "", scoring(BY_MEDIANS))], LATE).earned == 10
 
 
-def rendered(template: str, **content: object) -> str:
-    class Still:
-        trouble, head, reading = "", None, None
-
-    shared = {"feed": Still(), "version": 1, "chain_id": 31337, "query": "", "clock": None}
-    return bytes(Pages().render(template, **shared, **content).body).decode()
-
-
 @pytest.mark.parametrize(
     ("events", "says"),
     [
@@ -277,7 +269,9 @@ def test_bounty_html__in_each_state_of_scoring__then_it_says_so(events: list[Sco
     ],
 )
 def test_round_html__in_each_state_of_scoring__then_it_says_so(now: int, events: list[ScoreEvent], says: str) -> None:
-    html = rendered("round.html", page=round_with(events, now), seat=0, drawn=None, name="")
+    html = rendered("round.html", page=round_with(events, now), seat=0, drawn=None, name="", groups={})
     assert says in html
     assert "Pay by contribution is not in it" in html
-    assert "Scores" not in rendered("round.html", page=round_page(story(), 1, None), seat=0, drawn=None, name="")
+    assert "Scores" not in rendered(
+        "round.html", page=round_page(story(), 1, None), seat=0, drawn=None, name="", groups={}
+    )
