@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -25,9 +25,11 @@ from node.evaluator import decisions
 from node.evaluator.decisions import Action, EvaluatorView
 from node.evaluator.journal import MadeReport, ReportJournal
 from node.evaluator.measuring import Measuring
+from node.evaluator.noise import epsilon
 from node.loop import Finish
 from node.notices import EvaluationSeen
 from node.privacy.budget import Purse
+from node.privacy.purses import report_spend
 
 log = structlog.get_logger()
 
@@ -95,9 +97,10 @@ class EvaluatorDaemon:
         match action:
             case decisions.Measure():
                 setup.purse.check()
-                setup.journal.record(self._scope, setup.work.measure())
+                measured = replace(setup.work.measure(), data=setup.purse.data.fingerprint)
+                setup.journal.record(self._scope, measured)
             case decisions.Commit(made):
-                setup.purse.charge(0, str(made.value))  # before anything leaves
+                self._purse(made).charge(0, str(made.value))  # before anything leaves
                 token = Token(setup.market.chain, setup.terms.token)
                 stake, (place, siblings) = setup.terms.stake, setup.place
                 log_approval(token.ensure_allowance(setup.account.transactor, setup.market.address, stake), stake)
@@ -114,6 +117,14 @@ class EvaluatorDaemon:
                 receipt = writer.claim(evaluation)
                 amount = setup.terms.payment + setup.terms.stake
                 log.info("claimed", evaluation=evaluation, amount=amount, **spent(receipt))
+
+    def _purse(self, made: MadeReport) -> Purse:
+        """What pays for a number: the budget of the data that it was measured on, by the noise that it has.
+
+        The command may name other data and other noise when it is started again; the number stays.
+        """
+        purse, told = self._setup.purse.of(made.data), epsilon(self._setup.terms, made.examples, made.noise)
+        return replace(purse, spend=report_spend(None if told is None else float(told)))
 
     def _salt(self, value: Units) -> bytes:
         return self._setup.account.key.derive(report_salt_message(self._scope, value))

@@ -26,6 +26,7 @@ _MIGRATIONS = (
         PRIMARY KEY (chain_id, market, evaluation, account)
     ) STRICT
     """,
+    "ALTER TABLE report_made ADD COLUMN data TEXT NOT NULL DEFAULT ''",
 )
 
 
@@ -40,11 +41,15 @@ class BrokenReportJournal(BadInput):
 
 @dataclass(frozen=True)
 class MadeReport:
-    """A number to report. examples: how many it was measured on, 0 where unknown; noise: the scale that it has."""
+    """A number to report. examples: how many it was measured on, 0 where unknown; noise: the scale that it has.
+
+    data: the mark of what it was measured on among privacy budgets; empty where that was not written down.
+    """
 
     value: Units
     examples: int
     noise: int
+    data: str = ""
 
 
 class ReportJournal:
@@ -71,17 +76,17 @@ class ReportJournal:
     def made(self, scope: ReportScope) -> MadeReport | None:
         """The report made to an evaluation, if there is one."""
         row = self._database.execute(
-            "SELECT value, examples, noise FROM report_made "
+            "SELECT value, examples, noise, data FROM report_made "
             "WHERE chain_id = ? AND market = ? AND evaluation = ? AND account = ?",
             _key(scope),
         ).fetchone()
-        return None if row is None else MadeReport(Units(row[0]), row[1], row[2])
+        return None if row is None else MadeReport(Units(row[0]), *row[1:])
 
     def _write(self, how: str, scope: ReportScope, made: MadeReport) -> None:
         self._database.execute(
-            f"{how} INTO report_made (chain_id, market, evaluation, account, value, examples, noise) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (*_key(scope), made.value, made.examples, made.noise),
+            f"{how} INTO report_made (chain_id, market, evaluation, account, value, examples, noise, data) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*_key(scope), made.value, made.examples, made.noise, made.data),
         )
 
 

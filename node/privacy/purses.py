@@ -54,5 +54,9 @@ def report_purse(book: BudgetBook, spec: str, place: str, epsilon: float | None,
 
     Raises: BadData.
     """
-    spend: Spend = Bare() if epsilon is None else Pure(epsilon)
-    return Purse(book, data_set(spec), place, spend, allow_bare)
+    return Purse(book, data_set(spec), place, report_spend(epsilon), allow_bare)
+
+
+def report_spend(epsilon: float | None) -> Spend:
+    """What an evaluation's report spends; None without noise."""
+    return Bare() if epsilon is None else Pure(epsilon)

@@ -11,6 +11,7 @@ import pytest
 from ledger.evaluation_records import EvaluationPhase
 from node.evaluator.decisions import EvaluatorView
 from node.loop import Daemon, Finish
+from node.privacy.purses import data_set, open_book
 from tests.integration.commands import fedbounty
 from tests.integration.evaluating import make_evaluating
 from tests.integration.test_kill import log_of, run, sent
@@ -76,6 +77,21 @@ def test_evaluation__with_one_of_three_nodes_killed__then_each_number_counts_onc
     assert [one["units"] for one in shown["reported"] if one["account"] == killed.address] == [made[0][0][0]]
 
 
+def test_evaluation__when_started_again_with_other_data__then_the_number_is_charged_as_it_was_measured(
+    world: World,
+) -> None:
+    evaluating = make_evaluating(world)
+    evaluation, party = evaluating.post(evaluating.party("owner")), evaluating.party("p1")
+    few = write_data(party.home / "few.csv", seed=1, rows=24)
+    daemon = evaluating.evaluator(party, evaluation, str(few))
+    assert step(daemon) == ["Measure"]
+    again = evaluating.evaluator(party, evaluation, str(write_data(party.home / "many.csv", seed=2, rows=240)))
+    assert step(again) == ["Commit"]
+    assert open_book(party.home).charges(again._setup.purse.data) == []
+    (charge,) = open_book(party.home).charges(data_set(str(few)))
+    assert charge.spend == daemon._setup.purse.spend != again._setup.purse.spend
+
+
 def test_evaluation__when_the_journal_is_lost__then_the_number_is_found_from_the_key(world: World) -> None:
     evaluating = make_evaluating(world)
     evaluation = evaluating.post(evaluating.party("owner"), noise=0, max_reports=2)
@@ -91,6 +107,6 @@ def test_evaluation__when_the_journal_is_lost__then_the_number_is_found_from_the
     assert step(again) == []
     evaluating.travel(evaluation)
     assert step(again) == ["Recover"]
-    assert again.observe().made == replace(exact, examples=0)
+    assert again.observe().made == replace(exact, examples=0, data="")
     assert [step(again) for _ in range(3)] == [["Reveal"], ["Claim"], ["Finish"]]
     assert evaluating.market.report(evaluation, party.address).value == exact.value
