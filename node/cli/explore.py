@@ -27,6 +27,7 @@ def explore(
 
     Bounties with their live phase clock, accuracy, pay, accepted and rejected updates with reasons, and gas; rounds
     with their proof trees, and a button that verifies a payment or an update against the chain and shows each step.
+    Where pay is by contribution: the panel, its reports, the medians, and what each update and evaluator got.
     The pages follow the chain by themselves, from the same mirror as `fedbounty mirror`.
     """
     settings: Settings = context.obj

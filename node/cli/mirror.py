@@ -35,12 +35,13 @@ def mirror(
     metrics_port: MetricsPort = None,
     as_json: Json = False,
 ) -> None:
-    """Copy every log of the market and its judges into an SQLite file in the home, and bring it up to date.
+    """Copy every log of the market, its judges and panels into an SQLite file in the home, and bring it up to date.
 
     Commands that read a bounty's record, such as `fedbounty audit --mirror` and `fedbounty explore`, then need the
     endpoint only for what is new. Any endpoint will do: ranges shrink where it refuses large ones. Stop it at any
     moment and run it again: it goes on where it was. When the chain is reorganised, what is gone is removed and read
-    anew; with confirmations, that is rare. The file is only a copy, and may be deleted.
+    anew; with confirmations, that is rare. A new file begins at the market's first block, where the endpoint can tell
+    it. The file is only a copy, and may be deleted.
     """
     settings: Settings = context.obj
     if confirm is not None:
