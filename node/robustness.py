@@ -20,7 +20,9 @@ class QuorumTooSmall(BadInput):
     def __init__(self, rule: MergeRule, quorum: int) -> None:
         self.rule, self.quorum = rule, quorum
         if rule == MergeRule.MEAN:
-            super().__init__("The rule mean withstands no faulty update: choose another rule, or attackers = 0.")
+            super().__init__(
+                "The rule mean withstands no faulty update: choose another, or accept that (--attackers 0)."
+            )
             return
         least = least_accepted(MergeParameters(rule, 1, trim=1, bucket=1, attackers=1))
         super().__init__(

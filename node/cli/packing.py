@@ -19,7 +19,7 @@ from node.package.export import export_package
 from node.package.owner_code import load_module
 from node.package.survey import Survey, survey
 from node.posting import QUORUM, read_package, with_target
-from node.robustness import default_attackers, withstood, withstood_groups
+from node.robustness import QuorumTooSmall, default_attackers, withstood, withstood_groups
 
 RuleName = Literal["mean", "trimmed_mean", "median", "multi_krum", "geometric_median", "nearest_neighbours"]
 """The rules that need no radius; `centered_clip` is set in the manifest, once the updates' distances are known."""
@@ -78,7 +78,11 @@ def pack(
     With --masked, the rule counts groups instead of updates, and pay is by groups: all of one are paid, or nobody.
     With --sealed-for, nobody else can read updates; disputes are settled by disclosing the keys of single updates.
     """
-    merge = merge_section(rule, attackers, min_updates if masked is None else group_count(min_updates, masked))
+    merge = (
+        merge_across_groups(rule, attackers, min_updates, masked)
+        if masked
+        else merge_section(rule, attackers, min_updates)
+    )
     seen = survey(holdout, label, regression)
     module = load_module(model, Path.cwd())
     fields: dict[str, Any] = {
@@ -120,6 +124,21 @@ def merge_section(rule: RuleName, attackers: int | None, quorum: int) -> dict[st
         attackers = default_attackers(known, quorum)
     section: dict[str, Any] = {"rule": rule, "attackers": attackers, "learning_rate": 1.0}
     return section | {"trim": max(1, attackers)} if known == MergeRule.TRIMMED_MEAN else section
+
+
+def merge_across_groups(rule: RuleName, attackers: int | None, quorum: int, group: int) -> dict[str, Any]:
+    """The same where updates are masked: the rule runs across groups.
+
+    Raises: BadInput where the quorum makes too few of them.
+    """
+    groups = group_count(quorum, group)
+    try:
+        return merge_section(rule, attackers, groups)
+    except QuorumTooSmall as error:
+        raise BadInput(
+            f"{error} Where updates are masked it counts groups, and a quorum of {quorum} updates in groups of {group} "
+            f"makes {groups}: raise --min-updates, or accept that none is withstood (--rule mean --attackers 0)."
+        ) from error
 
 
 def _training(optimizer: str, learning_rate: float, batch_size: int) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def configure_logs(setup: LogSetup) -> None:
         old.close()
     root.addHandler(handler)
     logging.captureWarnings(True)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # a bound that the accounting left out, as it may
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if setup.verbose else logging.INFO),
