@@ -12,6 +12,7 @@ import pytest
 from ledger.cid import to_cid
 from ledger.commitments import zero_state_root
 from ledger.content import ContentStore
+from ledger.errors import BadInput
 from ledger.kubo import IpfsDaemon
 from ledger.records import RewardRule, Wei
 from ledger.unixfs import digest_of_file
@@ -23,7 +24,6 @@ from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
 from node.posting import (
     BadOffer,
     IncompletePackage,
-    Offer,
     check_offer,
     default_fee,
     publish_package,
@@ -34,26 +34,7 @@ from node.robustness import QuorumTooSmall
 from tests import builders as make
 from tests.node import samples
 
-OFFER = Offer(
-    token=make.terms().token,
-    pot=Wei(900),
-    aggregator=make.AGGREGATOR,
-    bond=Wei(50),
-    stake=Wei(100),
-    rounds=3,
-    min_updates=2,
-    max_updates=2,
-    commit_seconds=10,
-    reveal_seconds=10,
-    merge_seconds=10,
-    open_merge_seconds=10,
-    challenge_seconds=10,
-    demand_fee=Wei(1),
-    answer_seconds=10,
-    patience=3,
-    reward_rule=RewardRule.EQUAL,
-    max_weight=1,
-)
+OFFER = samples.offer()
 
 
 @pytest.fixture
