@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from eth_utils.address import is_address, to_checksum_address
 
 from ledger.accounts import Key, load_key, read_password
 from ledger.chain import Chain, connect
-from ledger.content import ContentStore
+from ledger.content import CALL_SECONDS, ContentStore
 from ledger.errors import BadInput, ContentError
 from ledger.evaluations import EvaluationMarket, EvaluationWriter
 from ledger.market import Market, MarketWriter
@@ -23,6 +24,10 @@ from node.sealed_updates import Reader
 from node.settings import Settings, environment_password
 
 log = structlog.get_logger()
+
+PEERS_AT_ONCE = 32
+PEER_SECONDS = 10.0
+"""Until a member's node counts as away; the slowest 256 keep nobody for more than 80 s."""
 
 PasswordPrompt = Callable[[str], str]
 """Asks a person for the password of the named key."""
@@ -105,12 +110,19 @@ def open_store(settings: Settings, tell: Observer = ignore) -> ContentStore:
     return store
 
 
-def connect_peer(store: ContentStore, multiaddr: str) -> bool:
+def connect_peers(store: ContentStore, multiaddrs: Iterable[str]) -> None:
+    """Connect to members' nodes, side by side: what they announce is hostile text, and all of it may lead nowhere."""
+    wanted = sorted({one for one in multiaddrs if one})
+    with ThreadPoolExecutor(PEERS_AT_ONCE) as pool:
+        list(pool.map(lambda peer: connect_peer(store, peer, PEER_SECONDS), wanted))
+
+
+def connect_peer(store: ContentStore, multiaddr: str, timeout_s: float = CALL_SECONDS) -> bool:
     """Connect to a peer, unless it is the endpoint's own node; whether we have it then."""
     try:
         if _peer_id(multiaddr) in map(_peer_id, store.addresses()):
             return True
-        store.connect_peer(multiaddr)
+        store.connect_peer(multiaddr, timeout_s)
     except (ContentError, BadInput) as error:
         log.info("peer_away", error=str(error))
         return False

@@ -21,7 +21,7 @@ from node.aggregator import decisions
 from node.aggregator.answers import shown_for
 from node.aggregator.decisions import Action, AggregatorView
 from node.aggregator.merge_work import MergeWork
-from node.connections import Account, connect_peer, log_approval, spent
+from node.connections import Account, connect_peers, log_approval, spent
 from node.loop import Finish
 from node.merged_states import needs_seed
 from node.notices import BountySeen, MergeMade, StateScored
@@ -136,8 +136,7 @@ class AggregatorDaemon:
         self._setup.tell(StateScored(self._setup.bounty, number, made.metrics))
 
     def _connect(self, history: BountyHistory) -> None:
-        """Connect to members' IPFS nodes, each once; what they announce is hostile text and may lead nowhere."""
-        for member in history.members:
-            if member.multiaddr and member.multiaddr not in self._connected:
-                self._connected.add(member.multiaddr)
-                connect_peer(self._setup.work.files.store, member.multiaddr)
+        """Connect to members' IPFS nodes, each once."""
+        new = {member.multiaddr for member in history.members} - self._connected
+        self._connected |= new
+        connect_peers(self._setup.work.files.store, new)

@@ -32,7 +32,7 @@ from node.challenger.gathering import Sources, gather, shown_of
 from node.challenger.journal import PROVEN, RIGHT, UNPROVABLE, ChallengeJournal, MergeKey, Verdict, key_of
 from node.challenger.proving import prove
 from node.challenger.scores import Scores
-from node.connections import Account, connect_peer, log_approval, spent
+from node.connections import Account, connect_peers, log_approval, spent
 from node.loop import Finish
 from node.model import Layout, layout
 from node.notices import BountyLeft, BountySeen, MergeChecked, RewardTaken
@@ -172,10 +172,9 @@ class ChallengerDaemon:
         if over and not self._setup.bounties and history.last_vests_at <= block.timestamp:
             self._over.add(bounty)
             self._setup.tell(BountyLeft(bounty))
-        for member in history.members:
-            if member.multiaddr and member.multiaddr not in self._connected:
-                self._connected.add(member.multiaddr)
-                connect_peer(self._setup.files.store, member.multiaddr)
+        new = {member.multiaddr for member in history.members} - self._connected
+        self._connected |= new
+        connect_peers(self._setup.files.store, new)
         return history
 
     # --- judging ---

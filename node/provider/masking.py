@@ -13,7 +13,7 @@ from ledger.market import Market
 from ledger.mask_board import MaskBoard, MaskBoardWriter, board_of
 from ledger.records import BountyId, Phase, PrivacyMode, Revealed, Terms
 from node.bounty_files import BountyFiles
-from node.connections import Account, connect_peer, spent
+from node.connections import Account, connect_peers, spent
 from node.journal import MadeUpdate, Scope
 from node.manifest import Manifest, coordinates, privacy
 from node.masked_rounds import Candidate, MaskedRound, candidates, masked_round, opening_block
@@ -134,10 +134,9 @@ class MaskingPart:
         return next((one for one in found if one.group == seat.group), None)
 
     def _connect(self, history: BountyHistory, masked: MaskedRound, seat: Seat) -> None:
-        """Connect to the group's IPFS nodes; what they announce is hostile text and may lead nowhere."""
-        for member in history.members:
-            if member.index in seat.group.indices and member.index != seat.own and member.multiaddr:
-                connect_peer(self.files.store, member.multiaddr)
+        """Connect to the group's IPFS nodes."""
+        others = [one for one in history.members if one.index in seat.group.indices and one.index != seat.own]
+        connect_peers(self.files.store, [one.multiaddr for one in others])
 
     def _round(self, history: BountyHistory, number: int, block: int) -> MaskedRound:
         place = (self.market.chain.chain_id, self.market.address)
