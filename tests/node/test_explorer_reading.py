@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
 import requests
 
-from ledger.chain import Block, connect
-from ledger.devnet import DevnetSettings, start_devnet
+from ledger.chain import Block
 from ledger.mirror import Mirror, Progress, SyncResult
 from ledger.records import Timestamp
-from node.connections import open_files, open_ledgers, open_store
 from node.explorer.feed import Feed
 from node.explorer.reading import LATEST, SOONEST, Reading, awaited, reading
-from node.explorer.server import serving
-from node.settings import Settings, load_settings
 from tests import builders as make
-from tests.ledger.mirrored import Undoable
+from tests.node.late import DEPTH, Late, late_explorer
 
-DEPTH = 5
 SOON = 20.0
 
 
@@ -84,45 +78,23 @@ def test_feed__while_it_reads_much__then_it_tells_how_far_it_is(tmp_path: Path) 
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undoable]:
-    folder = tmp_path_factory.mktemp("unread")
-    with start_devnet(folder, DevnetSettings(block_seconds=0, accounts=6)) as devnet:
-        chain = connect(devnet.rpc_url)
-        yield Undoable(chain, devnet, folder)
-        chain.close()
-
-
-@pytest.fixture(scope="module")
-def address(world: Undoable) -> Iterator[str]:
-    """An explorer that stays `DEPTH` blocks behind, and knows of evaluations; nobody answers for IPFS."""
-    settings: Settings = load_settings(
-        None,
-        {
-            ("chain", "rpc_url"): world.chain.rpc_url,
-            ("chain", "market"): world.market.address,
-            ("chain", "evaluations"): world.deployed.evaluations,
-            ("chain", "confirmations"): DEPTH,
-            ("chain", "poll_seconds"): 0.3,
-            ("ipfs", "api"): "http://127.0.0.1:9",
-            ("home",): world.folder / "home",
-        },
-    )
-    ledgers = open_ledgers(settings)
-    with closing(ledgers.chain), serving(ledgers, open_files(settings, open_store(settings)), 0) as found:
-        yield found
+def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Late]:
+    with late_explorer(tmp_path_factory.mktemp("late")) as made:
+        yield made
 
 
 @pytest.mark.chain
 def test_bounty__posted_and_not_confirmed__then_the_page_says_when_and_finds_it_later(
-    world: Undoable, address: str
+    late: Late,
 ) -> None:
+    world, address = late.world, late.address
     world.joining()
     number = world.bounty
     page = requests.get(f"{address}bounty/{number}", timeout=SOON)
     assert (page.status_code, page.headers["retry-after"]) == (503, f"{SOONEST}")
     assert f"Bounty {number} is on the chain" in page.text
     assert f"a block is mirrored when {DEPTH} are above it" in page.text
-    assert f'http-equiv="refresh" content="{SOONEST}"' in page.text
+    assert f'data-again="{SOONEST}"' in page.text
     found = requests.get(f"{address}search?q={number}", timeout=SOON)
     assert (found.status_code, found.url) == (503, f"{address}bounty/{number}")
     world.mine(DEPTH)
@@ -135,7 +107,8 @@ def test_bounty__posted_and_not_confirmed__then_the_page_says_when_and_finds_it_
 
 @pytest.mark.chain
 @pytest.mark.parametrize("kind", ["bounty", "evaluation"])
-def test_page__of_what_is_not_on_the_chain__then_not_found(kind: str, address: str) -> None:
+def test_page__of_what_is_not_on_the_chain__then_not_found(kind: str, late: Late) -> None:
+    address = late.address
     page = requests.get(f"{address}{kind}/999", timeout=SOON)
     assert (page.status_code, f"There is no {kind} 999 in this market." in page.text) == (404, True)
     search = requests.get(f"{address}search?q=999", timeout=SOON)

@@ -56,7 +56,8 @@
     loading = true;
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-      if (answer.ok) replaceParts(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      if (answer.ok && awaits()) return location.reload(); // what it waited for is there
+      if (answer.ok || awaits()) replaceParts(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch {
       // the stream says when the server is away
     }
@@ -65,6 +66,19 @@
       again = false;
       refresh();
     }
+  }
+
+  // A page of something that the mirror has not read yet.
+  function awaits() {
+    return document.querySelector("[data-again]");
+  }
+
+  function lookAgain() {
+    if (!awaits()) return;
+    setTimeout(async () => {
+      await refresh();
+      lookAgain();
+    }, 1000 * awaits().dataset.again);
   }
 
   function replaceParts(fresh) {
@@ -207,6 +221,7 @@
 
   for (const part of document.querySelectorAll("[data-live]")) sources.set(part.id, part.outerHTML);
   enliven(document);
+  lookAgain();
   listenWhileSeen();
   document.addEventListener("visibilitychange", listenWhileSeen);
   addEventListener("pagehide", () => stream?.close());
