@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from ledger.errors import BadInput
-from ledger.records import BountyId
+from ledger.records import BountyId, PrivacyMode
 from node.auditor.report import AuditReport, Basis, Verdict
 from node.cli.arguments import BountyArgument, Json
 from node.cli.auditing import CarOption, MirrorOption, run_audit
@@ -66,7 +66,7 @@ def audit(
         raise BadInput("--challenge reads from the chain and from IPFS. Leave --car and --mirror out.")
     ledgers = open_ledgers(settings)
     number = BountyId(bounty)
-    ledgers.market.terms(number)
+    terms = ledgers.market.terms(number)
     if challenge:
         daemon, journal = open_challenger(context, ledgers, [bounty], 0, once=True)
         log.info("challenge_over", why=run_daemon(daemon, settings.chain.poll_seconds))
@@ -78,6 +78,11 @@ def audit(
         print_json(report.as_json())
     else:
         show_audit(report)
+        if report.verdict == Verdict.UNAVAILABLE and terms.privacy == PrivacyMode.ENCRYPTED:
+            console.print(
+                f"Updates are sealed here. Whoever can read them may give you their keys (`fedbounty disclose {bounty}`): "
+                "audit again with --content-keys FILE."
+            )
     raise typer.Exit(EXIT[report.verdict])
 
 

@@ -97,7 +97,9 @@ def test_disclose__when_a_recipient_asks__then_a_file_that_lets_anyone_audit(
     assert refused.code == 2
     assert "nothing was written" in refused.err
     assert not keys.exists()
-    assert fedbounty(capsys, stranger, "audit", str(bounty)).code == 4
+    without = fedbounty(capsys, stranger, "audit", str(bounty))
+    assert without.code == 4
+    assert "--content-keys" in without.out
     assert fedbounty(capsys, world.parties["named"], "disclose", str(bounty), "--out", str(keys)).code == 0
     assert keys.stat().st_mode & 0o077 == 0
     assert fedbounty(capsys, stranger, "audit", str(bounty), "--content-keys", str(keys)).code == 0
