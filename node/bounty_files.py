@@ -6,6 +6,7 @@ manifest, updates' and states' from the number of chunks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,14 +136,16 @@ class Artefacts:
     def report(self, merged: Merged) -> bytes:
         return self.file(merged.claim.report_cid, MAX_REPORT_BYTES).read_bytes()
 
-    def file(self, digest: Digest, max_bytes: int) -> Path:
+    def file(self, digest: Digest, max_bytes: int, most_seconds: float = math.inf) -> Path:
         """The file behind a digest, from the cache or from IPFS; a damaged copy in the cache is replaced.
 
+        most_seconds: to wait for it, where that is less than for all files.
         Raises: ContentTooLarge for a copy at hand too: what a file is must not depend on who holds it.
         """
         path = self.cache / to_cid(digest)
         if not self._has(digest, path):
-            self.store.fetch_to(digest, path, max_bytes=max_bytes, timeout_s=self._seconds)
+            seconds = min(self._seconds, most_seconds)
+            self.store.fetch_to(digest, path, max_bytes=max_bytes, timeout_s=seconds)
             self._whole.add(digest)
         if path.stat().st_size > max_bytes:
             raise ContentTooLarge(to_cid(digest), max_bytes)

@@ -47,6 +47,9 @@ log = structlog.get_logger()
 MOST_ANNOUNCED = 3
 """Unmasking files of one member that are looked at, the last ones."""
 
+SHARES_SECONDS = 10.0
+"""To fetch one of these few kilobytes: members can announce what nobody has."""
+
 
 @dataclass(frozen=True)
 class MaskSource:
@@ -75,8 +78,13 @@ class MaskedMerge:
 
 @dataclass(frozen=True)
 class _Gathered:
-    """What is at hand for a round. complete: nothing more can come that would let another group be counted."""
+    """What is at hand for a round.
 
+    reveals:  that it was gathered for.
+    complete: nothing more can come that would let another group be counted.
+    """
+
+    reveals: Sequence[Revealed]
     results: list[tuple[Candidate, Recovered | str]]
     rejections: dict[int, Rejection]
     complete: bool
@@ -99,8 +107,13 @@ class Unmasking:
         self._gathered[number] = self._gather(history, number)
 
     def merge(self, history: BountyHistory, number: int, before_PD: NDArray[np.int32]) -> MaskedMerge:
-        """Merge a round with what is at hand now; a group whose masks can't be taken off is left out whole."""
-        gathered = self._gather(history, number)
+        """Merge a round with what was gathered last; a group whose masks can't be taken off is left out whole.
+
+        Nothing is waited for again: what members announce may be nowhere, and the time to merge ends.
+        """
+        gathered = self._gathered.get(number)
+        if gathered is None or gathered.reveals != tuple(history.rounds[number].reveals):
+            gathered = self._gather(history, number)
         unmasked = accept_groups(self._terms, gathered.results, gathered.rejections)
         for why in unmasked.missing:
             log.warning("not_unmasked", bounty=history.bounty, round=number, why=why)
@@ -124,11 +137,13 @@ class Unmasking:
         masked = masked_round(
             history, number, self._source.place, self._source.opened_in(block), _section(self._manifest)
         )
-        checked = self._check(history.rounds[number].reveals)
+        reveals = tuple(history.rounds[number].reveals)
+        checked = self._check(reveals)
         found, rejections = candidates(masked, checked)
         results = unmask_groups(found, self._released(masked, number))
         waits = any(isinstance(one, Rejection) and one.reason == Reason.UNAVAILABLE for one in checked)
-        return _Gathered(results, rejections, not waits and all(isinstance(one, Recovered) for _, one in results))
+        complete = not waits and all(isinstance(one, Recovered) for _, one in results)
+        return _Gathered(reveals, results, rejections, complete)
 
     def _check(self, reveals: Sequence[Revealed]) -> list[VerifiedMasked | Rejection]:
         """Each revealed update, verified once; what failed is tried again."""
@@ -158,7 +173,8 @@ class Unmasking:
         """The last of a member's announced files that is one of its own."""
         for one in reversed(announced):
             try:
-                released = decode_released(self._files.file(one.cid, MOST_UNMASKING_BYTES).read_bytes())
+                path = self._files.file(one.cid, MOST_UNMASKING_BYTES, SHARES_SECONDS)
+                released = decode_released(path.read_bytes())
             except ContentUnreachable:
                 raise
             except (ContentError, BadUnmasking) as error:

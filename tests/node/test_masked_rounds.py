@@ -19,7 +19,7 @@ from ledger.mask_board import Announced
 from ledger.merge_records import Reason
 from ledger.records import Address, Event, Left, Merged, PrivacyMode, Revealed, Terms, Timestamp
 from ledger.unixfs import digest_of
-from node.aggregator.unmasking import MaskSource, Unmasking
+from node.aggregator.unmasking import MOST_ANNOUNCED, SHARES_SECONDS, MaskSource, Unmasking
 from node.auditor.masked import MaskedJudge
 from node.bounty_files import Artefacts, BountyFiles
 from node.manifest import Manifest, manifest_from
@@ -282,6 +282,27 @@ def test_merge__when_members_announce_rubbish_too__then_their_last_right_files_c
     work.gather(history, 1)
     assert work.is_complete(1)
     assert work.merge(history, 1, BEFORE_PD).rejections == {}
+
+
+def test_merge__when_members_announce_what_nobody_has__then_it_is_waited_for_once_and_not_for_long(
+    case: Case, tmp_path: Path
+) -> None:
+    waited: list[float] = []
+
+    class Patient(Files):
+        def file(self, digest: Digest, max_bytes: int, most_seconds: float = 60.0) -> Path:
+            if digest == nowhere:
+                waited.append(most_seconds)
+            return super().file(digest, max_bytes, most_seconds)
+
+    nowhere = Digest(make.word("nowhere"))
+    announced = [Announced(make.at(8, place), account(place % MEMBERS), nowhere) for place in range(9 * MEMBERS)]
+    source = MaskSource(PLACE, lambda block: OPENED_IN, lambda number: announced)
+    work = Unmasking(Patient(case, tmp_path / "cache"), case.terms, manifest(), source)
+    history = build_history([*case.events, *case.reveals])
+    work.gather(history, 1)
+    assert len(work.merge(history, 1, BEFORE_PD).rejections) == MEMBERS
+    assert waited == [SHARES_SECONDS] * (MOST_ANNOUNCED * MEMBERS)
 
 
 def test_merge__when_a_verified_root_is_revealed_by_another__then_it_is_looked_at_anew(
