@@ -28,7 +28,7 @@ QUORUM = 3
 MOST_TOKENS = 2**96 - 1
 MOST_SECONDS = 2**24 - 1
 """Of all commit windows of a round together: 194 days."""
-MOST_ROUNDS = 1024
+MOST_ROUNDS = 512
 DEMANDS_IN_A_BOND = 1000
 """The default fee of a demanded chunk is this part of the bond."""
 

@@ -20,6 +20,9 @@ contract ChunkDemands is IChunkDemands {
     using OpeningLib for bytes;
     using SafeERC20 for IERC20;
 
+    /// @dev No search for a fault takes more demands one after another: two trees of 24 levels, and what leads to them.
+    uint256 private constant MOST_STEPS = 64;
+
     /// @inheritdoc IChunkDemands
     ITrainingMarket public immutable market;
 
@@ -52,6 +55,9 @@ contract ChunkDemands is IChunkDemands {
 
         id = ++demandCount;
         uint32 endsAt = uint32(block.timestamp) + terms.answerSeconds;
+        uint256 latest =
+            uint256(record.mergedAt) + terms.challengeSeconds + (MOST_STEPS - 1) * uint256(terms.answerSeconds);
+        require(endsAt <= latest, TooLate(uint32(latest)));
         _ids[what] = id;
         _demands[id] = Demand(demanded, msg.sender, terms.demandFee, merged.recordHash, endsAt);
 
@@ -92,8 +98,18 @@ contract ChunkDemands is IChunkDemands {
 
         emit DemandEnded(id, stands);
 
-        if (stands) market.voidMerge(asked.demanded.bounty, asked.demanded.round, asked.demander);
-        market.terms(asked.demanded.bounty).token.safeTransfer(asked.demander, asked.fee);
+        if (stands) _void(asked);
+        // a demander that can't be paid must not hold the void up
+        market.terms(asked.demanded.bounty).token.trySafeTransfer(asked.demander, asked.fee);
+    }
+
+    /// @dev For the demander, or for the caller where the demander can't be paid.
+    function _void(Demand memory asked) private {
+        (BountyId bounty, uint16 round) = (asked.demanded.bounty, asked.demanded.round);
+        try market.voidMerge(bounty, round, asked.demander) {}
+        catch {
+            market.voidMerge(bounty, round, msg.sender);
+        }
     }
 
     // --- checks ---

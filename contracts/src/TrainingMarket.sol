@@ -288,6 +288,7 @@ contract TrainingMarket is MarketViews {
             ErrorsLib.NotAggregator(bounty.terms.aggregator)
         );
         require(bond.amount != 0, ErrorsLib.NotBonded(bounty.terms.bond));
+        require(live.lastRound == 0 || block.timestamp > live.since, ErrorsLib.JustVoided());
         MergeLib.validate(newMerge, live.reveals, bounty.terms.share(round), bounty.memberCount);
 
         // a merge never vests before the one that it builds on

@@ -194,7 +194,7 @@ contract FraudProofsTest is ProofTest {
     }
 
     function testFuzz_proveRejection__forAReasonThatDoesNotExist__voidsTheMerge(uint8 code) public {
-        vm.assume(code == 0 || code > 10);
+        vm.assume(code == 0 || code > 11);
         _revealed(3);
         _rejects(code, 0);
         uint256 balance = _balance(PROVER);
@@ -337,6 +337,7 @@ contract FraudProofsTest is ProofTest {
         proofs.provePaid(_disputed(), roots, address(0));
         _assertPhase(Phase.OpenMerge, 1);
         _bond(rival);
+        skip(1);
         _merge(rival, honest);
         _assertPhase(Phase.Commit, 3);
         for (uint256 k = 0; k < 3; ++k) {

@@ -33,6 +33,7 @@ contract TargetsTest is MarketTest {
 
     function _mergeAgain(uint32 metric) private {
         _bond(rival);
+        skip(1);
         _merge(rival, _measured(metric));
     }
 

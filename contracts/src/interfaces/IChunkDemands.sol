@@ -67,7 +67,8 @@ interface IChunkDemands {
 
     /// @notice Demand one chunk of an unvested merge. Takes `terms.demandFee` from the caller; it goes to whoever
     /// answers within `terms.answerSeconds`, or comes back. Nothing built on the merge vests before the caller had as
-    /// much time again to use the answer.
+    /// much time again to use the answer. Whoever answers its own demand has the fee back: so that it can't put a
+    /// vesting off for ever, a demand must end within `terms.challengeSeconds` and 63 times `terms.answerSeconds`.
     /// @param record what the merge's record hash binds
     function demand(Demanded calldata demanded, MergeRecord calldata record) external returns (uint256 id);
 
@@ -80,5 +81,6 @@ interface IChunkDemands {
 
     /// @notice End a demand that was not answered in time: the merge is void, the fee and half of the bond go to the
     /// demander. Where the merge is void already, or has vested, only the fee goes back. Anyone may call.
+    /// @dev A demander to whom the token can't be sent forgoes its fee, and its half of the bond to the caller.
     function expire(uint256 id) external;
 }

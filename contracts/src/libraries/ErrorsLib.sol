@@ -54,6 +54,10 @@ library ErrorsLib {
     error ReasonsMismatch(uint256 rejected, uint256 reasons);
     error PayoutLeavesOutOfRange(uint16 members);
     error PaidOverShare(uint96 most);
+    /// @notice The first 28 bytes of the payout root are zeros, which stand for "no merge".
+    error NoPayoutRoot();
+    /// @notice The round's merge was voided at this very time. Another one can only follow later: no two have one record.
+    error JustVoided();
 
     // --- proofs ---
 

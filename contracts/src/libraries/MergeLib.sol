@@ -12,13 +12,14 @@ library MergeLib {
     uint256 internal constant REASON_BYTES = 4;
 
     /// @notice Refuse a claim whose rejections don't fit the `reveals` of its round, that pays more than `share`, or
-    /// whose payout tree has leaves for more than `members`.
+    /// whose payout tree has leaves for more than `members` or the root that stands for none.
     /// @dev Every revealed update is either accepted or rejected for a reason; nothing accepted, nothing paid.
     function validate(MergeClaim calldata claim, uint16 reveals, uint96 share, uint16 members) internal pure {
         require(claim.rejected >> reveals == 0, ErrorsLib.RejectedOutOfRange(reveals));
         uint256 count = BitsLib.countOnes(claim.rejected);
         require(claim.reasons.length == REASON_BYTES * count, ErrorsLib.ReasonsMismatch(count, claim.reasons.length));
         require(claim.payoutLeaves != 0 && claim.payoutLeaves <= members, ErrorsLib.PayoutLeavesOutOfRange(members));
+        require(bytes28(claim.payoutRoot) != 0, ErrorsLib.NoPayoutRoot());
         if (count == reveals) share = 0;
         require(claim.paid <= share, ErrorsLib.PaidOverShare(share));
     }

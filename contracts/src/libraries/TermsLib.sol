@@ -11,8 +11,8 @@ library TermsLib {
     /// @notice As many as there are bits in a merge's `rejected`.
     uint256 internal constant MOST_UPDATES = 256;
 
-    /// @notice Voiding the first of so many unvested merges fits into a block.
-    uint256 internal constant MOST_ROUNDS = 1_024;
+    /// @notice Voiding the first of so many unvested merges fits into a block, with the proof that does it.
+    uint256 internal constant MOST_ROUNDS = 512;
 
     /// @notice 2^31 coordinates; a chunk's number fits 24 bits.
     uint256 internal constant MOST_CHUNKS = 1 << 24;
