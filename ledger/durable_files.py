@@ -38,14 +38,14 @@ def open_durable(
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA foreign_keys = ON")
-            _migrate(database, migrations)
+            migrate(database, migrations)
         except sqlite3.DatabaseError as error:
             raise broken(path, str(error)) from error
         opened.pop_all()
     return database
 
 
-def _migrate(database: sqlite3.Connection, migrations: Sequence[str]) -> None:
+def migrate(database: sqlite3.Connection, migrations: Sequence[str]) -> None:
     """Run the migrations that the file has not seen, all or none; another process may have done it meanwhile."""
     if _version(database) < len(migrations):
         with transaction(database):

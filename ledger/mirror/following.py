@@ -16,12 +16,13 @@ from threading import RLock
 
 from ledger.batches import Batches, may_be_too_much
 from ledger.chain import Block
+from ledger.durable_files import transaction
 from ledger.errors import ChainError
 from ledger.keccak import Hash32
 from ledger.mirror.beginning import block_before
 from ledger.mirror.fetching import ChainMoved, Piece, Wanted, fetch, headers
 from ledger.mirror.records import Progress, SyncResult
-from ledger.mirror.schema import block_of, id_at, transaction
+from ledger.mirror.schema import block_of, id_at
 from ledger.records import Timestamp
 
 FIRST_RANGE, MOST_BLOCKS = 1_000, 50_000
@@ -160,7 +161,8 @@ class Follower:
 
         Raises: ChainMoved if the file does not end at `head` any more.
         """
-        with self.lock, transaction(self.database) as database:
+        database = self.database
+        with self.lock, transaction(database):
             if read_head(database, self.lock) != head:
                 raise ChainMoved
             kept = common.number if common else -1

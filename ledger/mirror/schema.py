@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
+from ledger.durable_files import migrate
 from ledger.errors import BadInput
 from ledger.records import Address
 
@@ -94,7 +94,8 @@ def open_database(path: Path, chain_id: int, contracts: Sequence[Address], read_
         if not read_only:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
-            _migrate(path, database)
+            _version(path, database)  # a newer one is refused
+            migrate(database, MIGRATIONS)
         _check_owner(path, database, chain_id, contracts, read_only)
     except sqlite3.DatabaseError as error:
         database.close()
@@ -109,19 +110,6 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
     mode = "ro" if read_only else "rwc"
     uri = f"{path.resolve().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-
-
-def _migrate(path: Path, database: sqlite3.Connection) -> None:
-    """Bring the tables up to date, each version in one transaction."""
-    while (version := _version(path, database)) < len(MIGRATIONS):
-        script = f"BEGIN IMMEDIATE; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
-        try:
-            database.executescript(script)
-        except sqlite3.OperationalError:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
-            if _version(path, database) == version:  # else another process was first
-                raise
 
 
 def _version(path: Path, database: sqlite3.Connection) -> int:
@@ -160,15 +148,3 @@ def _adopt(database: sqlite3.Connection, chain_id: int, contracts: Sequence[Addr
         database.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
     database.execute("INSERT INTO chain VALUES (?)", (chain_id,))
     database.executemany("INSERT INTO contracts (address) VALUES (?)", [(address,) for address in contracts])
-
-
-@contextmanager
-def transaction(database: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """All of what is written inside, or nothing."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield database
-    except BaseException:
-        database.execute("ROLLBACK")
-        raise
-    database.execute("COMMIT")

@@ -19,6 +19,7 @@ from ledger.chain import connect
 from ledger.content import ContentStore
 from ledger.errors import ChainUnreachable, ContentTooLarge, ContentUnavailable, ContentUnreachable
 from ledger.unixfs import digest_of
+from tests.ledger.endpoint import serving
 
 pytestmark = pytest.mark.integration
 
@@ -65,12 +66,8 @@ class Sender:
 def sender(request: pytest.FixtureRequest) -> Iterator[Sender]:
     made = Sender()
     made.chunked = request.param
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with serving(made.server):
+        yield made
 
 
 def slowly() -> Iterator[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from ledger.errors import BadInput, ChainError, ChainUnreachable, Reverted, Wron
 from ledger.records import Address
 from ledger.transactions import Transactor
 from tests import door
-from tests.ledger.endpoint import json_server
+from tests.ledger.endpoint import json_server, serving
 
 
 @pytest.fixture
@@ -61,12 +60,8 @@ class StrangeNode:
 @pytest.fixture
 def strange() -> Iterator[StrangeNode]:
     node = StrangeNode()
-    thread = threading.Thread(target=node.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield node
-    node.server.shutdown()
-    node.server.server_close()
-    thread.join()
+    with serving(node.server):
+        yield node
 
 
 @pytest.mark.chain

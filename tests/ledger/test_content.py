@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +23,7 @@ from ledger.errors import (
 )
 from ledger.kubo import IpfsDaemon
 from ledger.unixfs import digest_of
+from tests.ledger.endpoint import serving
 
 PEER = "QmbNqADcnajwmujvB3eA9RYf77bcUTgCq3r8cV9GjECH8o"
 
@@ -73,12 +73,8 @@ class LyingEndpoint:
 @pytest.fixture
 def liar() -> Iterator[LyingEndpoint]:
     endpoint = LyingEndpoint()
-    thread = threading.Thread(target=endpoint.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield endpoint
-    endpoint.server.shutdown()
-    endpoint.server.server_close()
-    thread.join()
+    with serving(endpoint.server):
+        yield endpoint
 
 
 @pytest.mark.integration

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ledger.devnet import DevnetSettings, start_devnet
 from ledger.mirror import Mirror
 from ledger.mirror.beginning import block_before
 from tests.door import rpc
-from tests.ledger.endpoint import MARKET, Answer, ChainOfOurs, Endpoint
+from tests.ledger.endpoint import MARKET, Answer, ChainOfOurs, Endpoint, serving
 from tests.ledger.mirrored import Undoable, dump
 
 BORN = 40
@@ -90,12 +89,8 @@ def endpoint() -> Iterator[Forgetful]:
     made = Forgetful()
     made.chain = Old()
     made.chain.grow(100)
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with serving(made.server):
+        yield made
 
 
 def answer(value: Any) -> Callable[[str, list[Any], Any], Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -19,19 +18,15 @@ from ledger.errors import ChainError
 from ledger.mirror import Mirror
 from ledger.mirror.following import UnsettledChain, checkpoints
 from ledger.records import Address, BountyId, Ended
-from tests.ledger.endpoint import MARKET, Answer, ChainOfOurs, Endpoint, word
+from tests.ledger.endpoint import MARKET, Answer, ChainOfOurs, Endpoint, serving, word
 from tests.ledger.mirrored import dump
 
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     made = Endpoint()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
-    thread.join()
+    with serving(made.server):
+        yield made
 
 
 @pytest.fixture

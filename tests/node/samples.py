@@ -1,4 +1,4 @@
-"""A small manifest and a small package that the node's tests share."""
+"""A small manifest, package and offer that the node's tests share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ledger.records import RewardRule, Wei
 from node.manifest import Manifest, manifest_from
 from node.package.export import Package, export_package
+from node.posting import Offer
+from tests import builders as make
 
 FIELDS: dict[str, Any] = {
     "name": "sample",
@@ -64,6 +67,31 @@ def document(**changes: Any) -> dict[str, Any]:
 
 def manifest(**changes: Any) -> Manifest:
     return manifest_from(document(**changes))
+
+
+def offer(**changes: Any) -> Offer:
+    """Three rounds of two updates, in equal parts."""
+    base = Offer(
+        token=make.terms().token,
+        pot=Wei(900),
+        aggregator=make.AGGREGATOR,
+        bond=Wei(50),
+        stake=Wei(100),
+        rounds=3,
+        min_updates=2,
+        max_updates=2,
+        commit_seconds=10,
+        reveal_seconds=10,
+        merge_seconds=10,
+        open_merge_seconds=10,
+        challenge_seconds=10,
+        demand_fee=Wei(1),
+        answer_seconds=10,
+        patience=3,
+        reward_rule=RewardRule.EQUAL,
+        max_weight=1,
+    )
+    return replace(base, **changes)
 
 
 class Net(nn.Module):

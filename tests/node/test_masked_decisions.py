@@ -209,27 +209,7 @@ def test_manifest__when_a_section_does_not_go_with_masking__then_refused(changes
 
 
 def offer(**changes: Any) -> Offer:
-    base = Offer(
-        token=make.OWNER,
-        pot=Wei(100),
-        aggregator=make.AGGREGATOR,
-        bond=Wei(7),
-        stake=Wei(10),
-        rounds=2,
-        min_updates=10,
-        max_updates=20,
-        commit_seconds=10,
-        reveal_seconds=10,
-        merge_seconds=10,
-        open_merge_seconds=10,
-        challenge_seconds=10,
-        demand_fee=Wei(1),
-        answer_seconds=10,
-        patience=3,
-        reward_rule=RewardRule.EQUAL,
-        max_weight=1,
-    )
-    return replace(base, **changes)
+    return replace(samples.offer(min_updates=10, max_updates=20), **changes)
 
 
 def test_check_offer__when_masked__then_the_rule_counts_groups() -> None:
