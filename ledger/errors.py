@@ -54,6 +54,21 @@ class WrongChain(ChainError):
     pass
 
 
+_ADVICE = {
+    "NotOwner": "Only the account that posted it may; name that one with --account.",
+    "NotAggregator": "Only the named aggregator may, until its time has passed.",
+    "NotMember": "The account has not joined, or has left.",
+    "AlreadyMember": "The account has joined before.",
+    "AlreadyAppointed": "Its panel stands, and can't be changed.",
+    "TooManyMembers": "It is full.",
+    "WrongPhase": "That can't be done in the phase which it is in: `fedbounty bounty show` says which, and until when.",
+    "StakeLocked": "Run the command again after that time (in Unix seconds).",
+    "BondLocked": "Run the command again after that time (in Unix seconds).",
+    "WrongBalance": "The token does not move the amounts that it is told to, so no bounty can be paid in it.",
+}
+"""What to do about refusals that a person can meet."""
+
+
 class Reverted(ChainError):
     """The contract refused a call.
 
@@ -63,7 +78,7 @@ class Reverted(ChainError):
     def __init__(self, action: str, name: str, arguments: dict[str, object]) -> None:
         self.action, self.name, self.arguments = action, name, arguments
         shown = ", ".join(f"{key}={value}" for key, value in arguments.items())
-        super().__init__(f"The contract refused to {action}: {name}({shown}).")
+        super().__init__(f"The contract refused to {action}: {name}({shown}). {_ADVICE.get(name, '')}".rstrip())
 
 
 def _whole(amount: int) -> str:

@@ -80,8 +80,8 @@ def audit(
         show_audit(report)
         if report.verdict == Verdict.UNAVAILABLE and terms.privacy == PrivacyMode.ENCRYPTED:
             console.print(
-                f"Updates are sealed here. Whoever can read them may give you their keys (`fedbounty disclose {bounty}`): "
-                "audit again with --content-keys FILE."
+                f"Updates are sealed here: who can read them may give you their keys (`fedbounty disclose {bounty}`). "
+                "Audit again with --content-keys."
             )
     raise typer.Exit(EXIT[report.verdict])
 

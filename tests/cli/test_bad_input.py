@@ -46,7 +46,9 @@ def test_provide__when_the_bounty_has_run_out__then_refused(world: World, shell:
 
 
 def test_cancel__when_somebody_else_owns_the_bounty__then_the_contract_refuses(shell: Shell, bounty: BountyId) -> None:
-    assert "NotOwner" in shell.refused(3, "bounty", "cancel", str(bounty), "--yes")
+    said = shell.refused(3, "bounty", "cancel", str(bounty), "--yes")
+    assert "NotOwner" in said
+    assert "name that one with --account" in said
 
 
 # --- money ---
