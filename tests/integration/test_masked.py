@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import closing
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 import pytest
+import requests
 from numpy.typing import NDArray
 
 from ledger.history import rejections
@@ -15,15 +19,19 @@ from ledger.kubo import IpfsDaemon
 from ledger.merge_records import Reason
 from ledger.records import Phase
 from node.auditor.report import Verdict
+from node.connections import open_files, open_ledgers
+from node.explorer.server import serving
 from node.masking.update import Seat
 from node.provider.daemon import ProviderDaemon
 from node.provider.local_work import LocalWork
+from node.settings import load_settings
 from tests.integration import liars
 from tests.integration.world import PURSE, WINDOW, Party, World, step, steps
 
 pytestmark = pytest.mark.integration
 
 MEMBERS = 6
+SHOWN_SECONDS = 20.0
 
 
 class Watched(LocalWork):
@@ -96,6 +104,22 @@ def state_of(world: World, cast: Cast) -> NDArray[np.int32]:
     return world.files(cast.merger).state(world.merged(cast.bounty, 1), world.terms(cast.bounty))[0]
 
 
+def groups_shown(world: World, cast: Cast) -> dict[str, int]:
+    """Each provider's group, as the explorer's page of the round has it."""
+    reader = world.party("reader")
+    ledgers = open_ledgers(load_settings(reader.config))
+    files = open_files(ledgers.settings, reader.store)
+    row = re.compile(r'title="(0x\w{40})">[^<]*</a></th>\s*<td class="num">(\d+)</td>')
+    deadline = monotonic() + SHOWN_SECONDS
+    with closing(ledgers.chain), serving(ledgers, files, 0) as address:
+        while True:  # until the manifest came from IPFS
+            page = requests.get(f"{address}bounty/{cast.bounty}/round/1", timeout=SHOWN_SECONDS).text
+            found = {who: int(number) for who, number in row.findall(page)}
+            if found or monotonic() > deadline:
+                return found
+            sleep(0.1)
+
+
 def test_round__when_one_drops_after_its_commit_and_one_after_its_reveal__then_the_sum_is_merged(world: World) -> None:
     cast = Cast(world, group=6, threshold=4)
     cast.reveal(range(5))
@@ -144,6 +168,10 @@ def test_round__when_a_group_loses_too_many__then_it_is_left_out_whole_and_the_o
     left_out = {shown.provider: given for shown, given in rejections(one.merged, one.reveals)}
     assert set(left_out) == {cast.parties[place].address for place in lost}
     assert {given.code for given in left_out.values()} == {Reason.UNMASKABLE}
+    shown = groups_shown(world, cast)
+    assert len({shown[cast.parties[place].address] for place in lost}) == 1
+    assert len({shown[cast.parties[place].address] for place in kept}) == 1
+    assert set(shown.values()) == {1, 2}
     report = world.audit(world.party("auditor"), cast.bounty)
     assert report.verdict == Verdict.OK, report.all_differences
     world.play(cast.bounty, [cast.aggregator, *cast.daemons])

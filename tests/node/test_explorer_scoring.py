@@ -248,7 +248,7 @@ def test_account_page__of_an_evaluator__then_its_seat_is_a_part() -> None:
         ([], "No panel was appointed before the first provider joined:"),
         ([APPOINTED], "quorum 2"),
         (BY_MEDIANS, "by medians"),
-        (EQUALLY, "Round 1 went equally: 0 of 3 reports were opened; the quorum is 2."),
+        (EQUALLY, "Round 1 was divided equally: 0 of 3 reports were opened; the quorum is 2."),
         ([*BY_MEDIANS[:-1], replace(BY_MEDIANS[-1], pot=Wei(9))], "divided otherwise than the opened reports say"),  # type: ignore[call-arg]
     ],
 )
