@@ -79,7 +79,7 @@ def test_host__when_it_is_another_name__then_it_is_refused(port: int, host: str)
         ("/bounty/1", 404, "There is no bounty 1 in this market."),
         (f"/bounty/{2**80}", 404, "There is no bounty"),
         ("/bounty/1/round/1", 404, "There is no bounty 1"),
-        ("/evaluation/1", 404, "There is no evaluation 1"),
+        ("/evaluation/1", 404, "There is no evaluation 1 here: the settings name no"),
         ("/account/0x12", 404, "That is not an Ethereum address"),
         ("/account/0x" + "ab" * 20, 200, "no part in any bounty"),
         ("/tx/0x" + "ab" * 32, 404, "no event of that transaction"),
