@@ -193,9 +193,8 @@ class Record:
         """Raises: NotFound, NotRead."""
         market, history = self._evaluation_market, self.evaluations().get(number)
         if market is None:
-            raise NotFound(
-                "The settings name no market for evaluations: set chain.evaluations (FEDBOUNTY_EVALUATIONS)."
-            )
+            what = f"There is no evaluation {str(number)[:24]} here"
+            raise NotFound(f"{what}: the settings name no market for them (chain.evaluations, FEDBOUNTY_EVALUATIONS).")
         if history is None:
             raise self._absent("evaluation", number, market.count)
         return history, market
