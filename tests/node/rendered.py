@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ledger.chain import Block
+from node.explorer.reading import Reading
 from node.explorer.rendering import Pages
 
 
@@ -12,10 +14,10 @@ class Still:
     """A feed that stands still."""
 
     trouble: str = ""
-    head: None = None
-    reading: None = None
+    head: Block | None = None
+    reading: Reading | None = None
 
 
 def rendered(template: str, **content: object) -> str:
     shared = {"feed": Still(), "version": 1, "chain_id": 31337, "query": "", "clock": None}
-    return bytes(Pages().render(template, **shared, **content).body).decode()
+    return bytes(Pages().render(template, **shared | content).body).decode()

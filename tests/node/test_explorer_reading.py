@@ -16,6 +16,7 @@ from node.explorer.feed import Feed
 from node.explorer.reading import LATEST, SOONEST, Reading, awaited, reading
 from tests import builders as make
 from tests.node.late import DEPTH, Late, late_explorer
+from tests.node.rendered import Still, rendered
 
 SOON = 20.0
 
@@ -72,6 +73,20 @@ def test_feed__while_it_reads_much__then_it_tells_how_far_it_is(tmp_path: Path) 
     mirror.close()
     assert [one and (one.at, one.goal) for one in seen] == [(10, 40), (20, 40), None]
     assert feed.reading is None
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("feed", "says"),
+    [
+        (Still(), "Nothing was read yet."),
+        (Still(head=block(5), reading=Reading(5, 50, 9)), "The mirror is at block 5 of 50; the rest takes about 9 s."),
+        (Still(trouble="No answer.", head=block(5), reading=Reading(5, 50, 9)), "Not up to date."),
+    ],
+)
+def test_pages__while_the_mirror_is_behind__then_each_says_so(feed: Still, says: str) -> None:
+    assert says in rendered("search.html", feed=feed, text="", hits=[])
+    assert 'class="banner"' not in rendered("search.html", feed=Still(head=block(5)), text="", hits=[])
 
 
 # --- as served ---
