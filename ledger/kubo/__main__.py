@@ -22,9 +22,11 @@ from ledger.errors import BadInput, FedbountyError
 from ledger.kubo.blocks import Blocks, Pins, in_thread
 from ledger.kubo.library import KuboNode, LibraryFailed, quieten
 from ledger.kubo.routes import Rpc
+from ledger.locks import Lock
 
 PARENT_CHECK_S = 0.5
 REDIAL_S = 3.0
+LOCK = "node.lock"
 LOG = "node.log"
 """What the library writes to standard error, its last words before a crash included."""
 LIBRARY_LOG = "kubo.log"
@@ -38,9 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     complain = os.fdopen(os.dup(2), "w", buffering=1)
     try:
         repo.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chdir(repo)  # the library writes its log into the working directory
-        quieten(Path(LOG))
-        return asyncio.run(_serve(options))
+        with contextlib.closing(Lock(repo / LOCK, _runs_already(repo))):  # the library's own comes after its changes
+            os.chdir(repo)  # the library writes its log into the working directory
+            quieten(Path(LOG))
+            return asyncio.run(_serve(options))
     except FedbountyError as error:
         complain.write(f"{error}\n")
         return error.exit_code
@@ -49,9 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+def _runs_already(repo: Path) -> str:
+    return f"An IPFS node runs in {repo} already. Use it, stop it first, or name another folder with --repo."
+
+
 async def _serve(options: argparse.Namespace) -> int:
     listener = _listener(options.api)
-    node = KuboNode(options.repo, options.listen)  # from here on the repository is ours alone
+    node = KuboNode(options.repo, options.listen)
     folder = options.repo / "incoming"
     for leftover in folder.glob("*"):
         leftover.unlink()

@@ -165,11 +165,6 @@ def test_rpc__when_a_browser_or_another_host_name_asks__then_refuses(ipfs: IpfsD
     assert post(ipfs, "id").json()["Addresses"] == [ipfs.peer]
 
 
-def test_start_ipfs__when_the_repository_is_in_use__then_says_so(tmp_path: Path) -> None:
-    with start_ipfs(tmp_path), pytest.raises(BadInput, match="another process uses it"), start_ipfs(tmp_path):
-        pass
-
-
 def test_start_ipfs__when_the_folder_is_a_file__then_says_so(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
@@ -181,6 +176,13 @@ def test_start_ipfs__when_the_port_is_taken__then_says_so(ipfs: IpfsDaemon, tmp_
     taken = ipfs.api.removeprefix("http://")
     with pytest.raises(BadInput, match="or take another address"), start_ipfs(tmp_path, api=taken):
         pass
+
+
+def test_start_ipfs__when_a_node_runs_in_the_folder__then_refused_and_its_address_stays(tmp_path: Path) -> None:
+    with start_ipfs(tmp_path) as first, pytest.raises(BadInput, match="Use it, stop it first"), start_ipfs(tmp_path):
+        pass
+    with start_ipfs(tmp_path) as again:
+        assert again.peer == first.peer
 
 
 def test_start_ipfs__when_started_again__then_it_is_the_same_node_at_the_same_address(tmp_path: Path) -> None:
