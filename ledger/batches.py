@@ -13,23 +13,13 @@ import requests
 
 from ledger.bounded_answers import AnswerTooLong
 from ledger.chain import Chain, NodeRefused
-from ledger.errors import ChainError, ChainUnreachable
+from ledger.errors import ChainError, ChainUnreachable, StrangeAnswer
 
 Request: TypeAlias = tuple[str, list[Any]]
 """A method and its parameters."""
 
 FIRST_BATCH = 500
 _TOO_MUCH = (requests.Timeout, requests.HTTPError, requests.exceptions.ChunkedEncodingError, AnswerTooLong)
-
-
-class StrangeAnswer(ChainError):
-    """The node's answer is not what its protocol says."""
-
-    retryable = True
-
-    def __init__(self, rpc_url: str, detail: str) -> None:
-        self.rpc_url, self.detail = rpc_url, detail
-        super().__init__(f"The Ethereum endpoint {rpc_url} gave a strange answer: {detail}.")
 
 
 class Batches:

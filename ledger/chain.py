@@ -27,7 +27,7 @@ from web3.utils.address import get_create_address
 
 from ledger.bounded_answers import AnswerTooLong, BoundedAdapter
 from ledger.decoding import Abi, Log, abi_type
-from ledger.errors import BadInput, ChainError, ChainUnreachable, Reverted, WrongChain
+from ledger.errors import BadInput, ChainError, ChainUnreachable, Reverted, StrangeAnswer, WrongChain
 from ledger.keccak import Hash32, keccak
 from ledger.notices import CallMade, CallRepeated, Observer, ignore
 from ledger.records import Address, Position, Timestamp
@@ -118,7 +118,7 @@ class Chain:
         try:
             return Block(int(found["number"]), Hash32(bytes(found["hash"])), Timestamp(int(found["timestamp"])))
         except (KeyError, TypeError, ValueError) as error:
-            raise ChainError(f"The Ethereum endpoint {self.rpc_url} gave a strange answer: a broken block.") from error
+            raise StrangeAnswer(self.rpc_url, "a broken block") from error
 
     def logs(
         self, address: Address, topics: Sequence[bytes | None] | None = None, first: int = 0, last: int | None = None
@@ -148,15 +148,15 @@ class Chain:
 
     def gas_used(self, transaction: str) -> int:
         """Gas that a mined transaction took."""
-        return int(self.ask(lambda: self.web3.eth.get_transaction_receipt(HexStr(transaction)))["gasUsed"])
+        return self.ask(lambda: int(self.web3.eth.get_transaction_receipt(HexStr(transaction))["gasUsed"]))
 
     def balance(self, account: Address) -> int:
         """An account's ether, in wei."""
-        return int(self.ask(lambda: self.web3.eth.get_balance(to_checksum_address(account))))
+        return self.ask(lambda: int(self.web3.eth.get_balance(to_checksum_address(account))))
 
     def transaction_count(self, account: Address) -> int:
         """How many of an account's transactions were mined: its next nonce."""
-        return int(self.ask(lambda: self.web3.eth.get_transaction_count(to_checksum_address(account))))
+        return self.ask(lambda: int(self.web3.eth.get_transaction_count(to_checksum_address(account))))
 
     def post(self, body: bytes) -> bytes:
         """One exchange with the node as it goes over the wire; `ledger.batches` gives it meaning."""
@@ -209,11 +209,11 @@ class Chain:
             raise ChainUnreachable(self.rpc_url, _cause(error)) from error
         except Web3RPCError as error:
             raise NodeRefused(self.rpc_url, _message(error)) from error
-        except Web3Exception as error:
-            raise ChainError(f"The Ethereum endpoint {self.rpc_url} gave a strange answer: {_cause(error)}.") from error
+        except (Web3Exception, AttributeError, KeyError, TypeError) as error:  # the latter: of another form altogether
+            raise StrangeAnswer(self.rpc_url, _cause(error)) from error
 
     def _logs(self, query: Mapping[str, Any]) -> list[ContractLog]:
-        return [contract_log(entry) for entry in self.ask(lambda: self.web3.eth.get_logs(dict(query)))]  # type: ignore[arg-type]
+        return self.ask(lambda: [contract_log(entry) for entry in self.web3.eth.get_logs(dict(query))])  # type: ignore[arg-type]
 
 
 class NodeRefused(ChainError):

@@ -4,6 +4,7 @@ FedbountyError
 ├── BadInput            what the user gave is wrong: a file, a key, a setting, a name        exit 2
 ├── ChainError          the chain or the contract said no                                    exit 3
 │   ├── ChainUnreachable    (retryable) the RPC endpoint did not answer
+│   ├── StrangeAnswer       (retryable) what the RPC endpoint answered has another form
 │   ├── WrongChain          another chain id, or no contract at the address
 │   ├── Reverted            the contract refused; carries the decoded custom error
 │   ├── TooLittleFunds      balance or allowance is too small
@@ -48,6 +49,16 @@ class ChainUnreachable(ChainError):
             f"No answer from the Ethereum endpoint {rpc_url} ({detail}). "
             f"Start it, or set chain.rpc_url (FEDBOUNTY_RPC_URL)."
         )
+
+
+class StrangeAnswer(ChainError):
+    """The endpoint's answer is not what its protocol says: it is broken for now, or no Ethereum node."""
+
+    retryable = True
+
+    def __init__(self, rpc_url: str, detail: str) -> None:
+        self.rpc_url, self.detail = rpc_url, detail
+        super().__init__(f"The Ethereum endpoint {rpc_url} gave a strange answer: {detail}.")
 
 
 class WrongChain(ChainError):

@@ -12,8 +12,9 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any, TypeAlias
 
-from ledger.batches import Batches, Request, StrangeAnswer
+from ledger.batches import Batches, Request
 from ledger.chain import Block
+from ledger.errors import StrangeAnswer
 from ledger.keccak import Hash32
 from ledger.mirror.schema import INDEX_BITS, block_of, id_at
 from ledger.records import Timestamp

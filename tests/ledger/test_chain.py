@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class StrangeNode:
 
     def _one(self, request: dict[str, Any]) -> dict[str, Any]:
         head = {"jsonrpc": "2.0", "id": request["id"]}
-        if request["method"] == "eth_getLogs":
+        if request["method"] == "eth_getLogs" and "eth_getLogs" not in self.results:
             query = request["params"][0]
             first, last = int(query["fromBlock"], 16), int(query["toBlock"], 16)
             if last - first + 1 > self.max_range:
@@ -90,6 +91,40 @@ def test_connect__when_the_endpoint_is_no_ethereum_node__then_a_chain_error(stra
     strange.raw = raw
     with pytest.raises(ChainError):
         connect(strange.url)
+
+
+LOG = {
+    "address": "0x" + "11" * 20, "blockNumber": "0x1", "blockHash": "0x" + "00" * 32, "logIndex": "0x0", "data": "0x",
+    "transactionHash": "0x" + "00" * 32, "transactionIndex": "0x0", "topics": [], "removed": False,
+}  # fmt: skip
+FORMS: list[Any] = [None, "x", 5, {}, [1], [None], [{}], {"a": 1}, "0x" + "f" * 200]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("method", "ask"),
+    [
+        ("eth_getLogs", lambda chain: chain.logs(LOG["address"], None, 1, 1)),
+        ("eth_getBlockByNumber", lambda chain: chain.block()),
+        ("eth_getCode", lambda chain: chain.contract(LOG["address"], [])),
+        ("eth_getBalance", lambda chain: chain.balance(LOG["address"])),
+        ("eth_getTransactionCount", lambda chain: chain.transaction_count(LOG["address"])),
+        ("eth_getTransactionReceipt", lambda chain: chain.gas_used("0x" + "00" * 32)),
+    ],
+)
+def test_calls__when_an_answer_has_another_form__then_a_chain_error_and_nothing_else(
+    strange: StrangeNode, method: str, ask: Callable[[Chain], object]
+) -> None:
+    chain = connect(strange.url)
+    broken = [[{**LOG, key: value}] for key in LOG for value in (None, 5, "zz", [], {}, "0x", "0x" + "f" * 100)]
+    for answer in [*FORMS, *(broken if method == "eth_getLogs" else [])]:
+        strange.results[method] = answer
+        with suppress(ChainError):
+            ask(chain)
+    strange.results[method] = {"a": 1}
+    with pytest.raises(ChainError) as caught:
+        ask(chain)
+    assert caught.value.retryable, "one broken answer must not end an aggregator that has bonded"
 
 
 @pytest.mark.chain

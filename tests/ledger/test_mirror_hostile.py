@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ledger.artifacts import artifact
-from ledger.batches import Batches, StrangeAnswer
+from ledger.batches import Batches
 from ledger.chain import Chain, NodeRefused, connect
 from ledger.decoding import UndecodableLog, event_topic
-from ledger.errors import ChainError
+from ledger.errors import ChainError, StrangeAnswer
 from ledger.mirror import Mirror
 from ledger.mirror.following import UnsettledChain, checkpoints
 from ledger.records import Address, BountyId, Ended
