@@ -33,6 +33,16 @@ _MIGRATIONS = (
     ) STRICT
     """,
     "ALTER TABLE update_made ADD COLUMN momentum BLOB",
+    """
+    CREATE TABLE IF NOT EXISTS agreed (
+        chain_id INTEGER NOT NULL,
+        market TEXT NOT NULL,
+        bounty INTEGER NOT NULL,
+        provider TEXT NOT NULL,
+        manifest BLOB NOT NULL,
+        PRIMARY KEY (chain_id, market, bounty, provider)
+    ) STRICT
+    """,
 )
 
 
@@ -82,6 +92,20 @@ class Journal:
 
     def close(self) -> None:
         self._database.close()
+
+    def agree(self, scope: Scope, manifest: Digest) -> None:
+        """Write down the manifest that a person has agreed to train by; a second one is ignored, the first stands."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO agreed VALUES (?, ?, ?, ?, ?)", (*_key(scope), scope.provider, manifest)
+        )
+
+    def agreed(self, scope: Scope) -> Digest | None:
+        """The manifest that a person has agreed to, if there is one."""
+        row = self._database.execute(
+            "SELECT manifest FROM agreed WHERE chain_id = ? AND market = ? AND bounty = ? AND provider = ?",
+            (*_key(scope), scope.provider),
+        ).fetchone()
+        return Digest(row[0]) if row else None
 
     def record(self, scope: Scope, made: MadeUpdate) -> None:
         """Write down an update; a second one for the same round is ignored, the first stands."""

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from incentives.economics import estimate_pay
-from ledger.errors import BadInput
+from ledger.cid import Digest, to_cid
+from ledger.errors import BadInput, ProtocolFault
 from ledger.records import BountyId, Terms
 from node.cli.amounts import parse_tokens
 from node.cli.arguments import BountyArgument, Yes
@@ -20,7 +21,7 @@ from node.cli.running import OVER, BountyOver
 from node.cli.sealed import sealer_of
 from node.cli.telemetry import CurvesFolder, MetricsPort, open_telemetry, say
 from node.connections import Ledgers, open_account, open_files, open_ledgers, open_store
-from node.journal import Journal
+from node.journal import Journal, Scope
 from node.manifest import Manifest, describe
 from node.mirrors import confirmations
 from node.privacy.purses import bounty_purse, open_book
@@ -79,11 +80,15 @@ def provide(
     local = LocalWorkSetup(number, folder, files, terms, manifest, data, device, telemetry.tell, seal)
     work = LocalWork(replace(local, mark=purse.data.fingerprint))
     journal = Journal(_journal_path(ledgers))
-    if not is_member:
+    agreement = Scope(ledgers.chain.chain_id, ledgers.market.address, number, account.address)
+    agreed = has_agreed(journal, agreement, terms.manifest)
+    if not is_member or not (agreed or phase in OVER):
         _show_offer(ledgers, number, terms, manifest, work)
         show_privacy(manifest, terms.rounds, purse)
-        purse.check()
-        confirm(f"Join bounty {bounty} with a stake of {tokens(own)} tokens?", yes)
+        if not is_member:
+            purse.check()
+        confirm(f"{'Go on with' if is_member else 'Join'} bounty {bounty}, the stake {tokens(own)} tokens?", yes)
+        journal.agree(agreement, terms.manifest)
     peer = store.addresses()[0]
     place_kept = MaskingPlace(settings.home, confirmations(settings, ledgers))
     masking = open_masking(ledgers.market, account, number, files, place_kept)
@@ -93,6 +98,29 @@ def provide(
     telemetry.draw_curves(context, ledgers, account.address)
     say("following", f"Following bounty {bounty} as {account.address}. Ctrl-C stops; the same command goes on.")
     telemetry.run(ProviderDaemon(setup), account.address, ledgers, terms.token)
+
+
+class ChangedManifest(ProtocolFault):
+    """A bounty's manifest never changes: the endpoint is on another chain, or it lies."""
+
+    def __init__(self, bounty: int, agreed: Digest, shown: Digest) -> None:
+        self.bounty, self.agreed, self.shown = bounty, agreed, shown
+        super().__init__(
+            f"You agreed to train for bounty {bounty} by the manifest {to_cid(agreed)}, and the Ethereum endpoint "
+            f"names {to_cid(shown)} now. No bounty can change its manifest, so don't trust this endpoint. "
+            "Nothing was sent."
+        )
+
+
+def has_agreed(journal: Journal, scope: Scope, manifest: Digest) -> bool:
+    """Whether a person has agreed to train by this manifest before.
+
+    Raises: ChangedManifest if it was another one.
+    """
+    agreed = journal.agreed(scope)
+    if agreed is not None and agreed != manifest:
+        raise ChangedManifest(scope.bounty, agreed, manifest)
+    return agreed is not None
 
 
 def _journal_path(ledgers: Ledgers) -> Path:

@@ -10,6 +10,7 @@ import pytest
 
 from ledger.cid import Digest
 from ledger.records import BountyId
+from node.cli.provide import ChangedManifest, has_agreed
 from node.journal import BrokenJournal, Journal, MadeUpdate, Scope
 from tests import builders as make
 
@@ -25,6 +26,17 @@ def test_made__when_written_and_opened_again__then_it_is_the_same(tmp_path: Path
     journal.record(SCOPE, MADE)
     journal.close()
     assert Journal(path).made(SCOPE, 1) == MADE
+
+
+def test_has_agreed__when_an_endpoint_names_another_manifest__then_nothing_is_made_by_it(tmp_path: Path) -> None:
+    journal, first, other = Journal(tmp_path / "j"), Digest(make.word("first")), Digest(make.word("other"))
+    assert not has_agreed(journal, SCOPE, first)
+    journal.agree(SCOPE, first)
+    journal.agree(SCOPE, other)
+    assert has_agreed(journal, SCOPE, first)
+    with pytest.raises(ChangedManifest, match="don't trust this endpoint"):
+        has_agreed(journal, SCOPE, other)
+    assert not has_agreed(journal, replace(SCOPE, provider=make.BOB), other)
 
 
 def test_record__when_the_round_has_an_update__then_the_first_stands(tmp_path: Path) -> None:
