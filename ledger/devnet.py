@@ -61,7 +61,7 @@ class DevnetSettings:
     accounts: int = 10
     mnemonic: str = MNEMONIC
     keep_state: bool = False
-    """Whether the chain is kept in the directory for the next start."""
+    """Whether the chain is kept in the directory for the next start: its blocks, and the state of the newest."""
     anvil: Path | None = None
     """The program; None looks in the checkout's node_modules, then on the path."""
     wait_seconds: float = 30.0
@@ -180,7 +180,8 @@ def _command(directory: Path, config: Path, settings: DevnetSettings) -> list[st
     if settings.block_seconds:
         command += ["--block-time", str(settings.block_seconds), *(["--mixed-mining"] if settings.eager else [])]
     if settings.keep_state:
-        command += ["--state", str(directory / "state.json"), "--preserve-historical-states"]
+        # of the newest block alone: those of old blocks are 25 MB a minute, and soon more than a start can read
+        command += ["--state", str(directory / "state.json")]
     return command
 
 

@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 """Where `ledger` is importable from."""
 
 STOP_SECONDS = 5.0
+GUARDED_STOP_SECONDS = 12.0
+"""Less than whoever stops the guard waits, or nobody would be left to end the program."""
 PARENT_CHECK_S = 0.5
 MAX_LOG_BYTES = 16 << 20
 """A log that grows over this is started anew."""
@@ -68,7 +70,7 @@ def guard(parent: int, output: Path, command: list[str]) -> int:
                     os.truncate(output, 0)
         ended = child.poll()
     finally:
-        stop(child)
+        stop(child, GUARDED_STOP_SECONDS)
     return 0 if ended is None else ended
 
 

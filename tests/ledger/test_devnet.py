@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -66,6 +67,8 @@ def test_start_devnet__when_the_state_is_kept__then_the_next_start_goes_on(tmp_p
             assert chain.balance(account) == expected
             fund_ether(chain, account, 5)
             chain.close()
+        kept = json.loads((tmp_path / "state.json").read_bytes())
+        assert not kept["historical_states"], "states of old blocks would grow without end"
 
 
 def test_start_devnet__when_there_is_no_program__then_says_what_to_do(tmp_path: Path) -> None:
