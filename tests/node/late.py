@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
+
+import requests
 
 from ledger.chain import connect
 from ledger.devnet import DevnetSettings, start_devnet
@@ -15,6 +18,7 @@ from node.settings import load_settings
 from tests.ledger.mirrored import Undoable
 
 DEPTH = 5
+SOON = 20.0
 
 
 @dataclass(frozen=True)
@@ -44,4 +48,12 @@ def late_explorer(folder: Path) -> Iterator[Late]:
         ledgers = open_ledgers(load_settings(None, overrides))
         files = open_files(ledgers.settings, open_store(ledgers.settings))
         with closing(ledgers.chain), serving(ledgers, files, 0) as address:
+            _await_first_look(address)
             yield Late(world, address)
+
+
+def _await_first_look(address: str) -> None:
+    deadline = monotonic() + SOON
+    while "Nothing was read yet." in requests.get(address, timeout=SOON).text:
+        assert monotonic() < deadline
+        sleep(0.1)
