@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Annotated
 
@@ -101,10 +102,21 @@ def _explain(described: dict[str, object]) -> None:
     if not path.exists():
         path.write_text("\n".join(lines) + "\n")
         console.print(f"Wrote {path}; commands in this folder use it.")
+    elif _names(path, described):
+        console.print(f"{path} names this chain; commands in this folder use it.")
     else:
         console.print(f"{path} exists and was left alone. For this chain it must say:")
         console.print("\n".join(lines), markup=False)
     console.print(f"The devnet runs at {described['rpc_url']}. Ctrl-C stops it.")
+
+
+def _names(path: Path, described: dict[str, object]) -> bool:
+    """Whether a settings file leads to this chain."""
+    try:
+        chain = tomllib.loads(path.read_text())["chain"]
+        return all(chain[name] == value for name, value in described.items())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, KeyError, TypeError):
+        return False
 
 
 def fund(
