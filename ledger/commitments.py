@@ -6,6 +6,7 @@ docs/PROTOCOL.md, sections 2, 5 and 7.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from eth_abi.abi import encode
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from ledger.keccak import Hash32, keccak
 from ledger.records import Address, BountyId, Wei
-from ledger.trees import SUM_BYTES, ChunkTree, SumTree, Tag, leaf_hash, leaf_hashes, sealed_root
+from ledger.trees import SUM_BYTES, ChunkTree, SumTree, Tag, folded_root, leaf_hash, leaf_hashes, sealed_root
 
 CHUNK = 128
 """Coordinates in a chunk."""
@@ -58,9 +59,11 @@ def state_tree(planes_PD: NDArray[np.int32]) -> ChunkTree:
     return ChunkTree(leaf_hashes(Tag.STATE, np.ascontiguousarray(interleaved).data, CHUNK * 4 * planes))
 
 
+@lru_cache(maxsize=64)
 def zero_state_root(chunks: int, planes: int = 1) -> Hash32:
-    """The root of the state that every bounty starts from."""
-    return state_tree(np.zeros((planes, chunks * CHUNK), dtype=np.int32)).root
+    """The root of the state that every bounty starts from; in constant memory, since anyone can post any size."""
+    zeros = bytes(4 * CHUNK * planes)
+    return folded_root(leaf_hash(Tag.STATE, index, zeros) for index in range(chunks))
 
 
 def payout_tree(payouts: Sequence[tuple[Address, Wei]]) -> ChunkTree:

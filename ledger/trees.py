@@ -6,7 +6,7 @@ docs/PROTOCOL.md, section 2. The Solidity twins are `ChunkTreeLib` and `SumTreeL
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NewType
 
@@ -121,6 +121,29 @@ class ChunkTree:
     def proof(self, index: int) -> list[Hash32]:
         """The siblings of leaf `index`, from the leaf up."""
         return [level[(index >> k) ^ 1] for k, level in enumerate(self._levels[:-1])]
+
+
+def folded_root(leaves: Iterable[Hash32]) -> Hash32:
+    """The root of a chunk tree over leaves that are never held together.
+
+    Raises: EmptyTree without leaves.
+    """
+    waiting: list[Hash32 | None] = []  # by level the node that waits for its right sibling
+    for leaf in leaves:
+        node, level = leaf, 0
+        while level < len(waiting) and (left := waiting[level]) is not None:
+            waiting[level] = None
+            node, level = keccak(left + node), level + 1
+        waiting[level : level + 1] = [node]
+    if not waiting:
+        raise EmptyTree
+    last: Hash32 | None = None
+    for left in waiting[:-1]:
+        if left is not None or last is not None:
+            last = keccak((left or last or ZERO_HASH) + (last if left and last else ZERO_HASH))
+    top = waiting[-1]
+    assert top is not None, "the highest node never moves on"
+    return top if last is None else keccak(top + last)
 
 
 def chunk_root(leaf: Hash32, index: int, proof: Sequence[Hash32]) -> Hash32:

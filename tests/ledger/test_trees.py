@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.commitments import distance_tree, payout_root
+from ledger.commitments import CHUNK, distance_tree, payout_root, state_tree, zero_state_root
 from ledger.keccak import Hash32, keccak
 from ledger.trees import (
     ChunkTree,
@@ -18,6 +20,7 @@ from ledger.trees import (
     SumTree,
     Tag,
     chunk_root,
+    folded_root,
     leaf_hash,
     leaf_hashes,
     node_sum,
@@ -109,6 +112,25 @@ def test_tree__when_there_is_no_leaf__then_it_is_refused() -> None:
         SumTree([], [])
     with pytest.raises(EmptyTree):
         tree_depth(0)
+
+
+def test_folded_root__of_any_number_of_leaves__then_it_is_the_trees() -> None:
+    leaves = [leaf_hash(Tag.STATE, index, b"") for index in range(130)]
+    for size in range(1, len(leaves) + 1):
+        assert folded_root(iter(leaves[:size])) == ChunkTree(leaves[:size]).root
+    with pytest.raises(EmptyTree):
+        folded_root([])
+
+
+def test_zero_state_root__then_it_is_that_of_zeros_and_nothing_is_held() -> None:
+    for chunks, planes in ((1, 1), (5, 2), (130, 2)):
+        zeros = np.zeros((planes, chunks * CHUNK), dtype=np.int32)
+        assert zero_state_root(chunks, planes) == state_tree(zeros).root
+    tracemalloc.start()
+    zero_state_root(1 << 13, 2)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 1 << 17
 
 
 def test_leaf_hashes__when_the_bytes_are_not_whole_leaves__then_it_is_refused() -> None:
