@@ -241,12 +241,18 @@ class Transactor:
         if not attempts:  # written down, but never signed
             self._journal.withdraw(transaction.nonce)
             return None, None
-        with contextlib.suppress(NodeRefused):  # mined, replaced or underpriced by now: the wait finds out
-            self._deliver(attempts[-1].raw)
+        for nonce in range(self._count("latest"), transaction.nonce):  # forgotten by the chain, as in a reorganisation
+            for attempt in self._journal.attempts(nonce)[-1:]:
+                self._deliver_again(attempt.raw)
+        self._deliver_again(attempts[-1].raw)
         try:
             return transaction.call, self._settle(transaction, None)
         except Reverted:
             return transaction.call, None
+
+    def _deliver_again(self, raw: bytes) -> None:
+        with contextlib.suppress(NodeRefused):  # mined, replaced or underpriced by now: the wait finds out
+            self._deliver(raw)
 
     def _settle(self, transaction: Open, abi: Abi | None) -> Receipt:
         """Wait until a form of the transaction is mined, replacing it where it is stuck."""

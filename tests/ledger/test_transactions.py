@@ -218,6 +218,20 @@ def test_send__when_it_crashed_after_mining__then_the_same_call_is_not_repeated_
     assert stage.knocked() == 2
 
 
+def test_recover__when_the_chain_forgot_what_came_before__then_all_of_it_arrives_once(stage: Stage) -> None:
+    before = stage.rpc("evm_snapshot")
+    stage.transactor.send("knock", stage.knock())
+    stage.transactor.send("knock", stage.knock(), value=3)
+    with stage.not_mining(), pytest.raises(StuckTransaction):
+        stage.transactor.send("knock", stage.knock(), value=7)
+    assert stage.rpc("evm_revert", before)
+    assert stage.knocked() == 0
+    stage.restart()
+    assert stage.transactor.recover() is not None
+    assert stage.knocked() == 3
+    assert stage.chain.balance(stage.door) == 10
+
+
 def test_recover__when_it_crashed_before_signing__then_nothing_was_sent(stage: Stage) -> None:
 
     stage.transactor._journal.begin(Open(stage.nonce(), "knock", Call(stage.door, b"", 0), 50_000))
