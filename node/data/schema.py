@@ -152,11 +152,10 @@ def _unknown_classes(raw: Raw, known: NDArray[np.bool_], classes: Sequence[str])
     bad = np.flatnonzero(~known).tolist()
     names = shown(", ".join(classes), 60)
     lines = [
-        f"{raw.row_place(i)}: the label {shown(repr(_text(raw.labels[i])), 40)} is not one of {names}" for i in bad
+        f"{raw.row_place(i)}: the label {shown(repr(_text(raw.labels[i])), 40)} is not one of {names}"
+        for i in bad[:SHOWN_PLACES]
     ]
-    return lines[:SHOWN_PLACES] + (
-        [f"{len(bad) - SHOWN_PLACES} more unknown labels"] if len(bad) > SHOWN_PLACES else []
-    )
+    return lines + ([f"{len(bad) - SHOWN_PLACES} more unknown labels"] if len(bad) > SHOWN_PLACES else [])
 
 
 def _whole(labels: NDArray[Any]) -> NDArray[Any]:

@@ -43,7 +43,8 @@ def read_parquet(path: Path, manifest: Manifest) -> Raw:
     Raises: BadData if it is not one, or lacks a column, or a feature column does not hold numbers.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        # texts stay in their dictionary: a page of a few bytes can repeat a long one without end
+        with pq.ParquetFile(path, read_dictionary=[manifest.data.label]) as file:
             features, label = _chosen(path.name, file.schema_arrow.names, manifest)
             _check_size(path.name, file.metadata.num_rows, len(features))
             _check_types(path.name, file.schema_arrow, features)
@@ -143,4 +144,13 @@ def _label_array(column: pa.ChunkedArray) -> NDArray[Any]:
         return np.asarray(column.to_numpy())
     if pa.types.is_floating(column.type):
         return np.asarray(column.fill_null(float("nan")).to_numpy())
+    if pa.types.is_dictionary(column.type):
+        return np.concatenate([np.empty(0, dtype=object), *map(_looked_up, column.chunks)])
     return np.array(pc.cast(column, pa.string()).to_pylist(), dtype=object)
+
+
+def _looked_up(chunk: pa.DictionaryArray) -> NDArray[Any]:
+    """The texts of a dictionary's column, each held once however often it is there."""
+    texts = np.array([*pc.cast(chunk.dictionary, pa.string()).to_pylist(), None], dtype=object)
+    looked_up: NDArray[Any] = texts[chunk.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)]
+    return looked_up

@@ -168,6 +168,29 @@ def test_load_data__when_a_file_is_not_what_its_name_says__then_it_is_refused(tm
         assert problems(path, manifest())
 
 
+def test_load_data__when_parquet_labels_are_texts__then_each_is_looked_up(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    pa.parquet.write_table(table(label=["2", "0", "1"]), path)
+    assert load_data(str(path), manifest()).labels.tolist() == LABELS.tolist()
+    pa.parquet.write_table(table(label=["2", None, "0"]), path)
+    assert "row 2: the label '' is not one of" in problems(path, manifest())
+
+
+def test_load_data__when_a_parquet_label_is_long_and_repeated__then_it_is_held_once(tmp_path: Path) -> None:
+    rows, path = 400, tmp_path / "data.parquet"
+    numbers = {name: np.zeros(rows) for name in NAMES[:-1]}
+    labels = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["x" * (1 << 20)]))
+    pa.parquet.write_table(pa.table({**numbers, "label": labels}), path, store_schema=False)
+    assert path.stat().st_size < 1 << 20
+    usual, counting = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(counting)
+    try:
+        assert "397 more unknown labels" in problems(path, manifest())
+    finally:
+        pa.set_memory_pool(usual)
+    assert (counting.max_memory() or 0) < 64 << 20, "four hundred copies would take 400 MB"
+
+
 def test_load_data__when_a_parquet_column_holds_text__then_it_is_named(tmp_path: Path) -> None:
     path = tmp_path / "data.parquet"
     pa.parquet.write_table(table(b=["x", "y", "z"]), path)
