@@ -12,10 +12,6 @@ import {ProofTest} from "./support/ProofTest.sol";
 /// forge-config: default.fuzz.runs = 16
 /// forge-config: ci.fuzz.runs = 48
 contract ModesTest is ProofTest {
-    function _prove() private {
-        _as(PROVER);
-    }
-
     function _provesCoordinate() private {
         bytes memory packed = _packed(1, _accepted(0));
         _prove();

@@ -5,29 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {MergeRecord} from "../src/Types.sol";
 import {IContributionScores, ScorePhase} from "../src/interfaces/IContributionScores.sol";
 import {BlockingToken, FeeToken, LyingToken, ReenteringToken, SilentToken} from "./support/HostileTokens.sol";
-import {ScoreTest} from "./support/ScoreTest.sol";
-
-/// @notice A round that all three evaluators have scored alike.
-abstract contract ScoredTest is ScoreTest {
-    function _ready() internal {
-        _vested(2);
-        uint256[][] memory reports = new uint256[][](3);
-        for (uint256 k = 0; k < 3; ++k) {
-            reports[k] = _report(3, 1);
-        }
-        _scored(reports);
-    }
-
-    function _everyoneLeaves() internal {
-        _claimScore(0, 1);
-        _claimScore(1, 1);
-        for (uint256 k = 0; k < 3; ++k) {
-            _collect(k);
-            _withdrawScoreBond(k);
-        }
-        if (scores.restOf(id) != 0) _returnRest();
-    }
-}
+import {ScoredTest} from "./support/ScoredTest.sol";
 
 /// @notice A token that returns nothing works everywhere.
 contract ScoreSilentTokenTest is ScoredTest {

@@ -228,6 +228,18 @@ abstract contract MarketTest is Markets {
         _warpTo(Phase.Merge);
     }
 
+    /// @dev `committed` providers commit, the first `revealed` of them reveal; then the merge phase.
+    function _updates(uint256 revealed, uint256 committed) internal {
+        for (uint256 k = 0; k < committed; ++k) {
+            _commit(k);
+        }
+        _warpTo(Phase.Reveal);
+        for (uint256 k = 0; k < revealed; ++k) {
+            _reveal(k);
+        }
+        _warpTo(Phase.Merge);
+    }
+
     /// @dev Merge the present round with the payout tree in `leaves`.
     function _merge(address account, uint96 paid) internal {
         _merge(account, _claimOf(paid, 0, ""));

@@ -39,6 +39,11 @@ abstract contract ProofTest is MarketTest {
         rules.maxUpdates = 256;
     }
 
+    /// @dev The next call comes from the prover, and is refused if the test said so.
+    function _prove() internal {
+        _as(PROVER);
+    }
+
     /// @dev One of the rules by coordinate, any parameters, and updates that are large or close together.
     function _setRule(uint8 rule, uint256 dice) internal {
         rules.mergeRule = MergeRule(rule % 3);
