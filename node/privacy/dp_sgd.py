@@ -34,6 +34,9 @@ MOST_AT_ONCE = 256
 _MARGIN = 1.0 - 2.0**-12
 """Gradients are clipped to a little less than the bound, so that rounding in float32 does not take a sum beyond it."""
 
+_LEAST_FACTOR = torch.finfo(torch.float32).tiny
+"""A smaller one would be rounded, as a float32, by up to its double: so long a gradient counts as 0."""
+
 Gradients = dict[str, Tensor]
 
 
@@ -111,8 +114,9 @@ def clipped_sum(gradients: Gradients, clip_norm: float) -> Gradients:
     """
     squares = torch.stack([g.flatten(1).to(torch.float64).square().sum(dim=1) for g in gradients.values()])
     norms_B = squares.sum(dim=0).sqrt()
-    finite_B = torch.isfinite(norms_B)
-    factors_B = torch.where(finite_B, (clip_norm * _MARGIN / norms_B.clamp(min=1e-30)).clamp(max=1.0), 0.0)
+    factors_B = (clip_norm * _MARGIN / norms_B.clamp(min=1e-30)).clamp(max=1.0)
+    exact_B = torch.isfinite(norms_B) & (factors_B >= _LEAST_FACTOR)
+    factors_B = torch.where(exact_B, factors_B, 0.0)
     return {
         name: torch.einsum("b,b...->...", factors_B.float(), torch.nan_to_num(g, 0.0, 0.0, 0.0)).to(torch.float64)
         for name, g in gradients.items()

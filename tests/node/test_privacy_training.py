@@ -161,6 +161,12 @@ def test_clipped_sum__with_and_without_any_example__then_moves_by_at_most_the_bo
     assert float((with_it - without).norm()) <= 0.7
 
 
+@pytest.mark.parametrize("norm", [1e30, 1e31, 7e32, 1e33, 3e38])
+def test_clipped_sum__of_a_gradient_far_beyond_the_bound__then_rounding_does_not_take_it_over(norm: float) -> None:
+    found = clipped_sum({"w": torch.tensor([[norm]])}, 1e-12)["w"]
+    assert float(found.norm()) <= 1e-12
+
+
 def test_train_privately__without_noise_and_with_every_example__then_is_gradient_descent() -> None:
     made = private_job(Plain, noise_multiplier=0.0, sample_rate=1.0, steps=6, clip_norm=1e6)
     examples, settings = blobs(20), replace_batch(made, 20)
