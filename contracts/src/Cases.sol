@@ -172,8 +172,15 @@ abstract contract Cases is ICases {
         returns (int256[] memory values)
     {
         values = new int256[](present.accepted.length);
-        for (uint256 k = 0; k < values.length; ++k) {
-            values[k] = updates.int16At(k * stride + 2 * coordinate);
+        _read(values, coordinate, stride, updates);
+    }
+
+    /// @dev One coordinate of each chunk of `updates`, which `_openUpdates` has checked.
+    function _read(int256[] memory values, uint256 coordinate, uint256 stride, bytes calldata updates) private pure {
+        unchecked {
+            for (uint256 k = 0; k < values.length; ++k) {
+                values[k] = updates.int16At(k * stride + 2 * coordinate);
+            }
         }
     }
 
@@ -354,14 +361,12 @@ abstract contract Cases is ICases {
             OpeningLib.requireLength(scales, SCALE_BYTES * _pairs(present));
         }
         uint256 stride = _openUpdates(present, chunk, updates);
+        // memory is taken once, not for each coordinate: its price grows with the square
+        (int256[] memory values, bytes memory copied) = (new int256[](present.accepted.length), scales);
         for (uint256 coordinate = 0; coordinate < OpeningLib.COORDINATES; ++coordinate) {
+            _read(values, coordinate, stride, updates);
             sum += MergeRuleLib.distanceTerm(
-                present.parameters,
-                _previous(beforehand, coordinate),
-                _values(present, coordinate, stride, updates),
-                scales,
-                bucket,
-                iteration
+                present.parameters, _previous(beforehand, coordinate), values, copied, bucket, iteration
             );
         }
     }

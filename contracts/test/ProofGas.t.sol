@@ -13,6 +13,7 @@ import {ProofTest} from "./support/ProofTest.sol";
 contract ProofGasTest is ProofTest {
     uint256 private constant COORDINATE = 1_200_000;
     uint256 private constant BLOCK = 30_000_000;
+    uint256 private constant TRANSACTION = 1 << 24; // by EIP-7825
     uint256 private constant SMALL = 300_000;
 
     /// @dev Of `centered_clip`, with one update a bucket.
@@ -132,10 +133,10 @@ contract ProofGasTest is ProofTest {
         _measureDistance(0, new uint256[](1), 800_000);
     }
 
-    function test_proveDistance__inTheLastIterationOf128Updates__fitsABlock() public {
+    function test_proveDistance__inTheLastIterationOf128Updates__fitsATransaction() public {
         _iterations = 4;
         _clipped(128);
-        _measureDistance(4 * 128 - 1, _accepted(0), BLOCK);
+        _measureDistance(4 * 128 - 1, _accepted(0), TRANSACTION);
     }
 
     function _measureDistance(uint256 pair, uint256[] memory members, uint256 most) private {
