@@ -10,12 +10,14 @@ import structlog
 from ledger.cid import to_cid
 from ledger.commitments import commitment_hash, salt_message
 from ledger.erc20 import Token
+from ledger.errors import ContentMismatch, ContentTooLarge, ProtocolFault
 from ledger.history import BountyHistory
 from ledger.keccak import Hash32
 from ledger.market import Market
 from ledger.notices import Observer, ignore
 from ledger.records import BountyId, Terms, Wei
 from node.connections import Account, log_approval, spent
+from node.errors import NonFiniteUpdate, TrainingFailed
 from node.journal import Journal, MadeUpdate, Scope
 from node.loop import Finish
 from node.masking.seeds import encryption_key
@@ -67,6 +69,7 @@ class ProviderDaemon:
         self._masked: MaskedView | None = None
         self._refusal = ""
         self._held_back = ""
+        self._unusable: tuple[int, Hash32] | None = None
 
     def observe(self) -> ProviderView:
         setup = self._setup
@@ -78,7 +81,8 @@ class ProviderDaemon:
         if view.standing.stake:
             self._may_join = False
         setup.tell(_seen(setup.bounty, view))
-        return replace(view, masked=self._masked, may_join=self._may_join, refusal=self._refused(view.made))
+        refusal = self._refused(view.made)
+        return replace(view, masked=self._masked, may_join=self._may_join, refusal=refusal, unusable=self._unusable)
 
     def _refused(self, made: MadeUpdate | None) -> str:
         """Why no update of this round may leave; one that was paid for may."""
@@ -109,8 +113,7 @@ class ProviderDaemon:
             case decisions.Join():
                 self._join(self._setup.stake)
             case decisions.Train():
-                seat = self._masked.seat if self._masked else None
-                self._setup.journal.record(self._scope, self._setup.work.make_update(action, seat))
+                self._train(action)
             case decisions.OpenRound():
                 log.info("opened", bounty=bounty, **spent(self._writer.settle(bounty)))
             case decisions.Release(number, seat):
@@ -132,6 +135,23 @@ class ProviderDaemon:
             case _:
                 assert self._history is not None
                 collect(self._setup.account, self._history, action)
+
+    def _train(self, task: decisions.Train) -> None:
+        """Train for a round and write the update down.
+
+        Whoever merges can publish a state that is none, or from which no training ends: that costs a round, until
+        someone has the merge voided, and not the daemon.
+        """
+        seat = self._masked.seat if self._masked else None
+        try:
+            made = self._setup.work.make_update(task, seat)
+        except (TrainingFailed, NonFiniteUpdate, ContentMismatch, ContentTooLarge, ProtocolFault) as error:
+            if task.base is None:
+                raise
+            self._unusable = (task.round, task.base.claim.state_root)
+            log.error("sits_out", bounty=self._setup.bounty, round=task.round, error=str(error))
+            return
+        self._setup.journal.record(self._scope, made)
 
     def _join(self, stake: Wei) -> None:
         setup = self._setup

@@ -34,6 +34,7 @@ class ProviderView:
     vested_total:    the caller's cumulative pay in the latest vested payout tree, 0 before the first.
     may_join:        whether the person agreed to join and has not left since.
     refusal:         why the data set's privacy budget lets no update out; empty if it does.
+    unusable:        a round and the root of a merged state that nothing could be trained from in it; None if all could.
     """
 
     now: Timestamp
@@ -47,6 +48,7 @@ class ProviderView:
     vested_total: Wei
     may_join: bool = False
     refusal: str = ""
+    unusable: tuple[int, Hash32] | None = None
     masked: MaskedView | None = None
     forfeit_due: bool = False
     held_until: Timestamp = _FREE
@@ -173,8 +175,11 @@ def _commit(view: ProviderView) -> Sequence[Action | Finish]:
         return []
     if view.masked is not None and not view.masked.may_send(view.made):
         return [OpenRound()] if view.masked.unopened else []
+    base = view.history.latest_merge()
+    if view.made is None and base is not None and view.unusable == (view.clock.round, base.claim.state_root):
+        return []
     if view.made is None:
-        return [Train(view.clock.round, view.history.latest_merge(), view.earlier)]
+        return [Train(view.clock.round, base, view.earlier)]
     return [Commit(view.made)]
 
 

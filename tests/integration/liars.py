@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from incentives.payouts import Payouts, pay_round
 from ledger.cid import Digest
-from ledger.commitments import payout_root, payout_tree, state_tree
+from ledger.commitments import CHUNK, payout_root, payout_tree, state_tree
 from ledger.history import BountyHistory
 from ledger.keccak import Hash32, keccak
 from ledger.merge_records import GivenReason, Reason, pack_reasons
@@ -113,6 +113,12 @@ def underpaid(work: MergeWork, history: BountyHistory, number: int, claim: Merge
 def wrong_state_cid(work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim) -> MergeClaim:
     """The root is right, the file is not to be had."""
     return replace(claim, state_cid=Digest(keccak(b"nobody has this")))
+
+
+def other_state(work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim) -> MergeClaim:
+    """The root is right, the file is another state's."""
+    zeros_PD = np.zeros((1, history.posted.terms.chunks * CHUNK), dtype=np.int32)
+    return replace(claim, state_cid=work.files.publish(encode_state(zeros_PD)))
 
 
 def wrong_report(work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim) -> MergeClaim:

@@ -7,6 +7,7 @@ import pytest
 from ledger.records import BondForfeited, Phase, StakeForfeited
 from node.auditor.report import Verdict
 from node.loop import Finish
+from tests.integration.liars import lying, other_state
 from tests.integration.world import PURSE, TOKEN, WINDOW, World, step, steps
 
 pytestmark = pytest.mark.integration
@@ -39,6 +40,20 @@ def test_provider__when_it_never_reveals__then_the_others_go_on_and_its_forfeit_
     assert world.balance(owner) == PURSE - world.terms(bounty).pot + forfeit
     assert world.balance(world.market.address) == 0
     assert world.audit(world.party("auditor"), bounty).verdict == Verdict.OK
+
+
+def test_provider__when_the_merged_state_is_another_than_recorded__then_it_sits_out_and_goes_on(world: World) -> None:
+    merger, party = world.party("merger"), world.party("good")
+    bounty = world.post(world.party("owner"), merger, rounds=2, min_updates=1, max_updates=1)
+    lying_merger = world.aggregator(merger, bounty, lying(world.merge_work(merger, bounty), other_state))
+    steps(lying_merger, "DepositBond")
+    daemon = world.provider(party, bounty)
+    steps(daemon, "Join", "Train", "Commit", "Reveal")
+    steps(lying_merger, "Merge")
+    assert world.phase(bounty) == (Phase.COMMIT, 2)
+    steps(daemon, "Train")
+    assert step(daemon) == step(daemon) == []
+    assert world.market.provider(bounty, party.address).stake > 0
 
 
 def test_provider__when_it_returns_after_a_dropout__then_it_forfeits_first_and_takes_part_again(world: World) -> None:

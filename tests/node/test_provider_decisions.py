@@ -67,6 +67,16 @@ def test_decide__when_committing_without_an_update__then_it_trains_from_the_late
     assert decide(view(Phase.COMMIT, events, number=2)) == [Train(2, merged)]
 
 
+def test_decide__when_nothing_can_be_trained_from_a_state__then_it_sits_out_until_there_is_another() -> None:
+    merged = make.merged(1, 5)
+    events = [*JOINED, make.revealed(make.ALICE, 1, 0, 4), merged, make.opened(2, 5)]
+    unusable = view(Phase.COMMIT, events, number=2, unusable=(2, merged.claim.state_root))
+    assert decide(unusable) == []
+    assert decide(replace(unusable, made=MADE)) == [Commit(MADE)]
+    assert decide(replace(unusable, unusable=(1, merged.claim.state_root))) == [Train(2, merged)]
+    assert decide(replace(unusable, unusable=(2, make.word("another state")))) == [Train(2, merged)]
+
+
 def test_decide__when_the_journal_has_the_update__then_it_commits_that_one() -> None:
     assert decide(view(Phase.COMMIT, made=MADE)) == [Commit(MADE)]
 
