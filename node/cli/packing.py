@@ -15,7 +15,7 @@ from node.cli.arguments import Json
 from node.cli.output import console, pairs, print_json
 from node.manifest import Manifest, describe, merge_parameters, render_manifest
 from node.masking.groups import group_count
-from node.package.export import export_package
+from node.package.export import MANIFEST_FILE, export_package
 from node.package.owner_code import load_module
 from node.package.survey import Survey, survey
 from node.posting import QUORUM, read_package, with_target
@@ -24,12 +24,23 @@ from node.robustness import QuorumTooSmall, default_attackers, withstood, withst
 RuleName = Literal["mean", "trimmed_mean", "median", "multi_krum", "geometric_median", "nearest_neighbours"]
 """The rules that need no radius; `centered_clip` is set in the manifest, once the updates' distances are known."""
 
+Target = Annotated[
+    float | None, typer.Option(help="End when the hold-out's accuracy (with --regression: the error) reaches this.")
+]
+Noise = Annotated[
+    float | None, typer.Option(help="Private training: noise in units of the bound on an example's gradient.")
+]
 Masked = Annotated[
     int | None, typer.Option(min=3, max=15, help="Mask updates: only sums of groups of about so many can be seen.")
 ]
 SealedFor = Annotated[
     list[str] | None,
     typer.Option(help="Encrypt updates for this key (`fedbounty key show`): the aggregator's, then auditors'."),
+]
+
+
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Write over the package in the folder, and your edits of its manifest.")
 ]
 
 
@@ -54,16 +65,13 @@ def pack(
         int | None, typer.Option(min=0, max=127, help="Faulty updates to withstand; default: a quarter of the quorum.")
     ] = None,
     min_updates: Annotated[int, typer.Option(min=1, max=256, help="Quorum that it will be posted with.")] = QUORUM,
-    target: Annotated[
-        float | None, typer.Option(help="End when the hold-out's accuracy (with --regression: the error) reaches this.")
-    ] = None,
-    noise: Annotated[
-        float | None, typer.Option(help="Private training: noise in units of the bound on an example's gradient.")
-    ] = None,
+    target: Target = None,
+    noise: Noise = None,
     sample_rate: Annotated[float, typer.Option(help="With --noise: part of the examples in a step.")] = 0.04,
     steps: Annotated[int, typer.Option(help="With --noise: steps of training a round, for epochs.")] = 50,
     masked: Masked = None,
     sealed_for: SealedFor = None,
+    replace: Replace = False,
     as_json: Json = False,
 ) -> None:
     """Export a model with torch.export and write a manifest, ready for `fedbounty bounty post`.
@@ -78,11 +86,8 @@ def pack(
     With --masked, the rule counts groups instead of updates, and pay is by groups: all of one are paid, or nobody.
     With --sealed-for, nobody else can read updates; disputes are settled by disclosing the keys of single updates.
     """
-    merge = (
-        merge_across_groups(rule, attackers, min_updates, masked)
-        if masked
-        else merge_section(rule, attackers, min_updates)
-    )
+    check_folder(folder, replace)
+    merge = chosen_merge(rule, attackers, min_updates, masked)
     seen = survey(holdout, label, regression)
     module = load_module(model, Path.cwd())
     fields: dict[str, Any] = {
@@ -109,6 +114,12 @@ def pack(
         console.print(f"Next: fedbounty bounty post {folder} --pot 100 --min-updates {min_updates}")
 
 
+def check_folder(folder: Path, replace: bool) -> None:
+    """Raises: BadInput if a package is there, which may have been edited."""
+    if (folder / MANIFEST_FILE).exists() and not replace:
+        raise BadInput(f"There is a package in {folder}. Name another folder, or write over it with --replace.")
+
+
 def _promised(manifest: Manifest, quorum: int) -> str:
     parameters = merge_parameters(manifest)
     return withstood_groups(parameters) if manifest.masking else withstood(parameters, quorum)
@@ -126,11 +137,13 @@ def merge_section(rule: RuleName, attackers: int | None, quorum: int) -> dict[st
     return section | {"trim": max(1, attackers)} if known == MergeRule.TRIMMED_MEAN else section
 
 
-def merge_across_groups(rule: RuleName, attackers: int | None, quorum: int, group: int) -> dict[str, Any]:
-    """The same where updates are masked: the rule runs across groups.
+def chosen_merge(rule: RuleName, attackers: int | None, quorum: int, group: int | None) -> dict[str, Any]:
+    """The manifest's section for a rule; where updates are masked it runs across groups.
 
-    Raises: BadInput where the quorum makes too few of them.
+    Raises: BadInput where the quorum is too small, or makes too few groups.
     """
+    if group is None:
+        return merge_section(rule, attackers, quorum)
     groups = group_count(quorum, group)
     try:
         return merge_section(rule, attackers, groups)

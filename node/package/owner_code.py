@@ -17,7 +17,7 @@ def load_module(name: str, folder: Path) -> nn.Module:
     Raises: BadExport saying what is missing.
     """
     module_name, _, function_name = name.partition(":")
-    if not module_name or not function_name:
+    if not module_name or not function_name or module_name.endswith(".py"):
         raise BadExport(f"{shown(name)!r} must be module:function, such as my_model:build")
     sys.path.insert(0, str(folder))
     try:

@@ -67,5 +67,9 @@ def test_pack__when_sealed__then_the_manifest_names_the_readers(
     manifest = parse_manifest((tmp_path / "package" / "manifest.toml").read_bytes())
     assert manifest.encryption is not None
     assert (manifest.encryption.aggregator, manifest.encryption.auditors) == (AGGREGATOR, (AUDITOR,))
-    masked = CliRunner().invoke(app, [*pack, "--masked", "3", "--min-updates", "9"])
+    misnamed = CliRunner().invoke(app, ["bounty", "pack", "sealed_model.py:build", "other", "--holdout", "holdout.csv"])
+    assert "must be module:function" in str(misnamed.exception)
+    again = CliRunner().invoke(app, pack)
+    assert isinstance(again.exception, BadInput), "an edited manifest must not be lost"
+    masked = CliRunner().invoke(app, [*pack, "--replace", "--masked", "3", "--min-updates", "9"])
     assert isinstance(masked.exception, BadInput)

@@ -18,7 +18,7 @@ from ledger.records import RewardRule, Wei
 from ledger.unixfs import digest_of_file
 from node import manifest as manifests
 from node.bounty_files import check_terms
-from node.cli.packing import RuleName, merge_across_groups, merge_section
+from node.cli.packing import RuleName, chosen_merge, merge_section
 from node.errors import BadPackage
 from node.package.export import EVAL_FILE, MANIFEST_FILE, TRAIN_FILE
 from node.posting import (
@@ -187,10 +187,10 @@ def test_merge_section__of_the_mean__then_only_with_an_explicit_zero() -> None:
 
 
 @pytest.mark.unit
-def test_merge_across_groups__when_a_quorum_makes_too_few__then_says_that_groups_count() -> None:
+def test_chosen_merge__when_a_quorum_makes_too_few__then_says_that_groups_count() -> None:
     with pytest.raises(BadInput, match=r"quorum of 6 updates in groups of 3 makes 2: raise --min-updates"):
-        merge_across_groups("trimmed_mean", None, 6, 3)
-    assert merge_across_groups("trimmed_mean", None, 9, 3) == merge_section("trimmed_mean", None, 3)
+        chosen_merge("trimmed_mean", None, 6, 3)
+    assert chosen_merge("trimmed_mean", None, 9, 3) == merge_section("trimmed_mean", None, 3)
 
 
 @pytest.mark.unit
