@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,23 @@ def test_release_journal__when_an_endpoint_lies_about_its_chain__then_the_same_g
     releases(tmp_path).decide(SCOPE, 1, b"groups", Lists((0, 1), (2,)))
     with pytest.raises(AlreadyDecided):
         releases(tmp_path, "another first block").decide(replace(SCOPE, **lie), 1, b"groups", Lists((0, 1, 2), ()))
+
+
+def test_release_journal__when_many_decide_at_once__then_one_list_is_released_for_and_no_other(tmp_path: Path) -> None:
+    wanted = [Lists((0, 1), (2,)), Lists((0, 1, 2), ()), Lists((1, 2), (0,))]
+
+    def decided(number: int) -> Lists | None:
+        try:
+            releases(tmp_path).decide(SCOPE, 1, b"groups", wanted[number % 3])
+        except AlreadyDecided:
+            return None
+        return wanted[number % 3]
+
+    releases(tmp_path)
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(decided, range(48)))
+    assert len({one for one in found if one is not None}) == 1
+    assert found.count(None) == 32
 
 
 def test_release_journal__when_an_update_was_masked__then_no_other_gets_the_same_masks(tmp_path: Path) -> None:
