@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from eth_utils.address import to_checksum_address
+
+from ledger.accounts import Key
 from ledger.durable_files import open_durable
 from ledger.errors import BadInput
 from ledger.locks import Lock
@@ -67,6 +70,24 @@ class Open:
     action: str
     call: Call
     gas: int
+
+
+def sign(transaction: Open, fees: Fees, key: Key, chain_id: int) -> Attempt:
+    """Sign a form of a transaction."""
+    fields = {
+        "type": 2,
+        "chainId": chain_id,
+        "nonce": transaction.nonce,
+        "gas": transaction.gas,
+        "maxFeePerGas": fees.max_fee,
+        "maxPriorityFeePerGas": fees.tip,
+        "value": transaction.call.value,
+        "data": transaction.call.data,
+    }
+    if transaction.call.recipient:
+        fields["to"] = to_checksum_address(transaction.call.recipient)
+    signed = key.sign_transaction(fields)
+    return Attempt(signed.hash, signed.raw, fees)
 
 
 def account_lock(path: Path, account: Address) -> Lock:

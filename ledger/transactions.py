@@ -25,7 +25,7 @@ from ledger.chain import Chain, ContractLog, NodeRefused, contract_log, reverted
 from ledger.decoding import Abi
 from ledger.errors import ChainError, NonceTaken, Reverted, StuckTransaction, TooLittleFunds
 from ledger.fees import FeePolicy
-from ledger.journal import Attempt, Call, Fees, Journal, Open, account_lock
+from ledger.journal import Attempt, Call, Fees, Journal, Open, account_lock, sign
 from ledger.notices import TransactionFound, TransactionSent, TransactionSettled
 from ledger.records import Address
 
@@ -183,7 +183,7 @@ class Transactor:
     def _broadcast(self, transaction: Open, fees: Fees) -> None:
         """Sign, write down, send; at a higher fee for as long as the node finds it too low."""
         for _ in range(BUMPS):
-            attempt = self._sign(transaction, fees)
+            attempt = sign(transaction, fees, self._key, self.chain.chain_id)
             self._journal.attempt(transaction.nonce, attempt)
             try:
                 self._deliver(attempt.raw)
@@ -216,22 +216,6 @@ class Transactor:
         except NodeRefused as error:
             if "already" not in error.message.lower() and "known" not in error.message.lower():
                 raise
-
-    def _sign(self, transaction: Open, fees: Fees) -> Attempt:
-        fields = {
-            "type": 2,
-            "chainId": self.chain.chain_id,
-            "nonce": transaction.nonce,
-            "gas": transaction.gas,
-            "maxFeePerGas": fees.max_fee,
-            "maxPriorityFeePerGas": fees.tip,
-            "value": transaction.call.value,
-            "data": transaction.call.data,
-        }
-        if transaction.call.recipient:
-            fields["to"] = to_checksum_address(transaction.call.recipient)
-        signed = self._key.sign_transaction(fields)
-        return Attempt(signed.hash, signed.raw, fees)
 
     def _recover(self) -> tuple[Call | None, Receipt | None]:
         transaction = self._journal.open()
