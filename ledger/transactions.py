@@ -221,22 +221,19 @@ class Transactor:
         transaction = self._journal.open()
         if transaction is None:
             return None, None
-        attempts = self._journal.attempts(transaction.nonce)
-        if not attempts:  # written down, but never signed
+        if not self._journal.attempts(transaction.nonce):  # written down, but never signed
             self._journal.withdraw(transaction.nonce)
             return None, None
-        for nonce in range(self._count("latest"), transaction.nonce):  # forgotten by the chain, as in a reorganisation
+        for nonce in range(
+            self._count("latest"), transaction.nonce + 1
+        ):  # a reorganisation may have undone earlier ones
             for attempt in self._journal.attempts(nonce)[-1:]:
-                self._deliver_again(attempt.raw)
-        self._deliver_again(attempts[-1].raw)
+                with contextlib.suppress(NodeRefused):  # mined, replaced or underpriced by now: the wait finds out
+                    self._deliver(attempt.raw)
         try:
             return transaction.call, self._settle(transaction, None)
         except Reverted:
             return transaction.call, None
-
-    def _deliver_again(self, raw: bytes) -> None:
-        with contextlib.suppress(NodeRefused):  # mined, replaced or underpriced by now: the wait finds out
-            self._deliver(raw)
 
     def _settle(self, transaction: Open, abi: Abi | None) -> Receipt:
         """Wait until a form of the transaction is mined, replacing it where it is stuck."""
