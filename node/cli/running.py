@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ from ledger.errors import BadInput
 from ledger.notices import Observer, ignore
 from ledger.records import Phase
 from node.loop import Daemon, run
+
+STOPPING = b"\nStopping when what is under way is done. Ctrl-C again stops at once; nothing is lost either way.\n"
 
 OVER = (Phase.ENDED, Phase.CANCELLED)
 
@@ -31,6 +35,8 @@ def stop_signals() -> Iterator[threading.Event]:
     def on_signal(number: int, _frame: FrameType | None) -> None:
         stop.set()
         signal.signal(number, signal.SIG_DFL)
+        if sys.stderr.isatty():
+            os.write(sys.stderr.fileno(), STOPPING)
 
     previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
