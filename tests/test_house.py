@@ -73,6 +73,7 @@ def test_effects__when_looked_for__then_each_has_one_door() -> None:
         r"^\s*(import|from) solcx": {"ledger/build.py"},
         r"^\s*(import|from) web3": {"ledger/chain.py", "ledger/transactions.py", "ledger/devnet.py"},
         r"os\.environ": {"node/settings.py"},
+        r"sqlite3\.connect\(": {"ledger/durable_files.py", "ledger/mirror/schema.py"},
     }
     for pattern, allowed in doors.items():
         expression = re.compile(pattern, re.MULTILINE)

@@ -267,5 +267,5 @@ def test_pack__when_masked__then_the_rule_counts_groups_and_nothing_is_screened(
     manifest = parse_manifest((tmp_path / "package" / "manifest.toml").read_bytes())
     assert manifest.masking == MaskingSection(group=4, threshold=3)
     assert (manifest.screening, manifest.merge.rule, manifest.merge.attackers) == (None, "trimmed_mean", 1)
-    too_few = CliRunner().invoke(app, [*pack, "--min-updates", "8"])
+    too_few = CliRunner().invoke(app, [*pack, "--min-updates", "8", "--replace"])
     assert "8 updates in groups of 4 makes 2: raise --min-updates" in str(too_few.exception)
