@@ -213,7 +213,11 @@ class Chain:
             raise StrangeAnswer(self.rpc_url, _cause(error)) from error
 
     def _logs(self, query: Mapping[str, Any]) -> list[ContractLog]:
-        return self.ask(lambda: [contract_log(entry) for entry in self.web3.eth.get_logs(dict(query))])  # type: ignore[arg-type]
+        found = self.ask(lambda: [contract_log(entry) for entry in self.web3.eth.get_logs(dict(query))])  # type: ignore[arg-type]
+        asked, blocks = query["address"].lower(), range(query["fromBlock"], query["toBlock"] + 1)
+        if any(log.address.lower() != asked or log.at.block not in blocks for log in found):
+            raise StrangeAnswer(self.rpc_url, "logs that were not asked for")
+        return found
 
 
 class NodeRefused(ChainError):

@@ -15,7 +15,7 @@ from ledger.accounts import Key, new_key
 from ledger.artifacts import artifact
 from ledger.chain import FIRST_RANGE, Chain, connect, decode_error
 from ledger.devnet import Devnet, mint_tokens
-from ledger.errors import BadInput, ChainError, ChainUnreachable, Reverted, WrongChain
+from ledger.errors import BadInput, ChainError, ChainUnreachable, Reverted, StrangeAnswer, WrongChain
 from ledger.records import Address
 from ledger.transactions import Transactor
 from tests import door
@@ -93,7 +93,7 @@ def test_connect__when_the_endpoint_is_no_ethereum_node__then_a_chain_error(stra
         connect(strange.url)
 
 
-LOG = {
+LOG: dict[str, Any] = {
     "address": "0x" + "11" * 20, "blockNumber": "0x1", "blockHash": "0x" + "00" * 32, "logIndex": "0x0", "data": "0x",
     "transactionHash": "0x" + "00" * 32, "transactionIndex": "0x0", "topics": [], "removed": False,
 }  # fmt: skip
@@ -125,6 +125,19 @@ def test_calls__when_an_answer_has_another_form__then_a_chain_error_and_nothing_
     with pytest.raises(ChainError) as caught:
         ask(chain)
     assert caught.value.retryable, "one broken answer must not end an aggregator that has bonded"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("change", [{"address": "0x" + "22" * 20}, {"blockNumber": "0x0"}, {"blockNumber": "0x3"}])
+def test_logs__when_an_endpoint_adds_some_of_another_contract_or_block__then_refused(
+    strange: StrangeNode, change: dict[str, str]
+) -> None:
+    chain = connect(strange.url)
+    strange.results["eth_getLogs"] = [LOG]
+    assert [log.at.block for log in chain.logs(Address(LOG["address"]), None, 1, 2)] == [1]
+    strange.results["eth_getLogs"] = [LOG, LOG | change]
+    with pytest.raises(StrangeAnswer, match="not asked for"):
+        chain.logs(Address(LOG["address"]), None, 1, 2)
 
 
 @pytest.mark.chain
