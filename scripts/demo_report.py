@@ -39,7 +39,10 @@ class LiveTable:
         self.stop()
 
     def stop(self) -> None:
-        self._live.stop()
+        if self._live.is_started:
+            self._live.stop()
+            if not self._live.console.is_terminal:
+                self._live.console.print()  # what comes next starts a line of its own
 
     def show(self, clock: Clock, events: Sequence[Event]) -> None:
         history = build_history(events)
