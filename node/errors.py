@@ -73,7 +73,7 @@ class BadData(BadInput):
 
     def __init__(self, source: str, problems: Sequence[str]) -> None:
         self.source, self.problems = source, tuple(problems)
-        super().__init__(f"The data {shown(source)} does not fit the bounty:{_listed(self.problems)}")
+        super().__init__(f"The data {shown(source)} can't be used:{_listed(self.problems)}")
 
 
 class TrainingFailed(FedbountyError):

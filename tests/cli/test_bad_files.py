@@ -98,7 +98,7 @@ def test_provide__when_the_data_does_not_fit__then_names_what(
     path = shell.party.home / "bad.csv"
     path.write_text("\n".join([",".join(header), *[",".join(row)] * 8]) + "\n")
     said = shell.refused(2, "provide", str(bounty), "--data", str(path), "--yes")
-    assert "does not fit the bounty" in said
+    assert "can't be used" in said
     assert words in said
 
 
