@@ -24,6 +24,9 @@ from node.verification import Rejection, VerifiedUpdate, mapped_update, update_f
 Checked: TypeAlias = VerifiedUpdate | VerifiedMasked | Rejection
 
 FETCHES_AT_ONCE = 8
+UPDATES_AT_ONCE = 32
+"""Updates under way at the same time. Most of what takes long is waiting for files that nobody has: one by one, those
+who withhold theirs would use up a merge's time."""
 UPDATES_AHEAD = 40
 """Updates of later rounds, in whole rounds, that are verified while one is looked at: each keeps a file open."""
 
@@ -91,7 +94,7 @@ def open_checks(
     files: Artefacts, terms: Terms, coordinates: int, workers: Executor | None = None
 ) -> Iterator[UpdateChecks]:
     """Checks with threads of their own; what was not begun is dropped at the end."""
-    threads = ThreadPoolExecutor(FETCHES_AT_ONCE)
+    threads = ThreadPoolExecutor(UPDATES_AT_ONCE)
     try:
         yield UpdateChecks(files, terms, coordinates, threads, workers)
     finally:

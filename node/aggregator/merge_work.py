@@ -33,7 +33,7 @@ from node.merged_states import MergedState, merge_accepted
 from node.notices import UpdatesVerified
 from node.privacy.record import spent_in_round
 from node.robustness import shortfall
-from node.round_updates import FETCHES_AT_ONCE, check_updates
+from node.round_updates import UPDATES_AT_ONCE, check_updates
 from node.scoring import Scorer
 from node.screening import background, compared_with, screen
 from node.state_files import encode_state
@@ -84,7 +84,7 @@ class MergeWork:
 
     def prefetch(self, reveals: Sequence[Revealed]) -> None:
         """Bring what can be had already, side by side; what can't is tried again at the merge."""
-        with ThreadPoolExecutor(FETCHES_AT_ONCE) as pool:
+        with ThreadPoolExecutor(UPDATES_AT_ONCE) as pool:
             list(pool.map(self._bring, reveals))
 
     def _bring(self, revealed: Revealed) -> None:
