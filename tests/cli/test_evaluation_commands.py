@@ -142,7 +142,7 @@ def test_cancel__before_anyone_committed__then_all_is_back(
 def test_provide__before_it_asks__then_tells_what_the_number_gives_away(
     posted: EvaluationId, shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("typer.confirm", lambda question: False)
+    monkeypatch.setattr("typer.confirm", lambda question, err: False)
     data = str(write_data(shell.party.home / "data.csv", seed=1, rows=50))
     done = shell.run("evaluation", "provide", str(posted), "--data", data)
     assert "epsilon 2 " in " ".join(done.out.split()), "200 units over 50 examples, by a scale of 100"
