@@ -77,7 +77,7 @@ def confirm(question: str, yes: bool) -> None:
     Raises: BadInput if nobody is there to ask.
     """
     if not yes and not asked("Nobody is here to ask: add --yes.", lambda: typer.confirm(question, err=True)):
-        raise typer.Exit(code=1)
+        raise typer.Exit(code=BadInput.exit_code)
 
 
 def asked(otherwise: str, ask: Callable[[], T]) -> T:
