@@ -19,7 +19,7 @@ from node.auditor.audit import Audited, Auditor
 from node.auditor.sources import ChainEvents, EventSource
 from node.bounty_files import Artefacts
 from node.cli.output import errors
-from node.connections import Ledgers, connect_peer, open_files, open_store
+from node.connections import Ledgers, connect_peers, open_files, open_store
 from node.mirrors import open_mirror, sync_mirror
 from node.sealed_updates import Reader
 from node.settings import Settings
@@ -88,9 +88,7 @@ def opened_artefacts(
     settings: Settings = ledgers.settings
     if car is None:
         store = open_store(settings)
-        for event in source.events(bounty):
-            if isinstance(event, Joined) and event.multiaddr:
-                connect_peer(store, event.multiaddr)
+        connect_peers(store, [one.multiaddr for one in source.events(bounty) if isinstance(one, Joined)])
         yield open_files(settings, store, reader)
         return
     packed = CarStore(car)

@@ -22,7 +22,7 @@ from node.cli.arguments import BountyArgument, Json
 from node.cli.explain_tables import show_prospect, show_receipt
 from node.cli.output import print_json, tokens
 from node.cli.running import OVER, BountyOver
-from node.connections import Ledgers, checked_address, connect_peer, open_files, open_ledgers, open_store
+from node.connections import Ledgers, checked_address, connect_peers, open_files, open_ledgers, open_store
 from node.explaining.accounting import check_round, make_receipt, seat_of
 from node.explaining.by_contribution import scored_risks, scored_scenarios
 from node.explaining.gas import make_bill
@@ -133,9 +133,7 @@ def _files(ledgers: Ledgers, history: BountyHistory) -> Artefacts | None:
     """The bounty's files, where its providers are asked too; None where no IPFS endpoint answers."""
     try:
         store = open_store(ledgers.settings)
-        for member in history.members:
-            if isinstance(member, Joined) and member.multiaddr:
-                connect_peer(store, member.multiaddr)
+        connect_peers(store, [one.multiaddr for one in history.members if isinstance(one, Joined)])
         return open_files(ledgers.settings, store)
     except ContentError:
         return None
