@@ -191,11 +191,11 @@ class Transactor:
             except NodeRefused as error:
                 higher = self._fees.raised(fees)
                 if "underpriced" not in error.message.lower() or higher == fees:
-                    return self._withdraw(transaction, error)
+                    return self._withdraw(transaction, fees, error)
                 fees = higher
         raise StuckTransaction(transaction.action, attempt.hash, 0.0)
 
-    def _withdraw(self, transaction: Open, error: NodeRefused) -> None:
+    def _withdraw(self, transaction: Open, fees: Fees, error: NodeRefused) -> None:
         """Forget a transaction that the node refused, unless an earlier form of it may be on its way."""
         if len(self._journal.attempts(transaction.nonce)) > 1:
             return
@@ -203,11 +203,11 @@ class Transactor:
         self.chain.tell(TransactionSettled(transaction.action, "withdrawn"))
         if "nonce" in error.message.lower():
             raise NonceTaken(transaction.action, transaction.nonce) from error
-        raise self._refusal(error, transaction.call.value) from error
+        raise self._refusal(error, transaction.call.value + transaction.gas * fees.max_fee) from error
 
-    def _refusal(self, error: NodeRefused, value: int) -> ChainError:
+    def _refusal(self, error: NodeRefused, needed: int) -> ChainError:
         if "insufficient funds" in error.message.lower():
-            return TooLittleFunds(self.address, "ether", value, self.chain.balance(self.address))
+            return TooLittleFunds(self.address, "ether", needed, self.chain.balance(self.address))
         return error
 
     def _deliver(self, raw: bytes) -> None:
