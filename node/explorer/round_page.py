@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from incentives.payouts import Payouts, cumulative_payouts, expected_paid
 from incentives.shares import round_share
-from ledger.history import BountyHistory, RoundHistory, rejections
+from ledger.history import BountyHistory, RoundHistory, accepted, rejections
 from ledger.keccak import Hash32
 from ledger.merge_records import GivenReason
 from ledger.records import Committed, Merged, Revealed, Wei
@@ -16,6 +16,7 @@ from node.explorer.reports import Report
 from node.explorer.scoring import Scoring, ScoringRound
 from node.explorer.shelf import Missing
 from node.explorer.steps import DrawnTree, draw_tree
+from node.robustness import certain_shortfall
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class RoundPage:
     """state_before: the root that the merge builds on; expected: what the merge must pay by the rules.
 
     scored: how the round is divided by contribution; None where it is not, and before its merge.
+    weakness: why its merge withstands less than the terms promise; empty where it does not.
     """
 
     history: BountyHistory
@@ -64,6 +66,7 @@ class RoundPage:
     report: Report | Missing | None
     last: int
     scored: ScoringRound | None
+    weakness: str
 
     @property
     def merged(self) -> Merged | None:
@@ -85,6 +88,7 @@ def round_page(
     one, terms = history.rounds[number], history.posted.terms
     before = history.latest_merge(before_round=number)
     opened = {reveal.provider for reveal in one.reveals}
+    counted = len(accepted(one.merged, one.reveals)) if one.merged else 0
     return RoundPage(
         history=history,
         one=one,
@@ -98,6 +102,7 @@ def round_page(
         report=report,
         last=max(history.rounds),
         scored=scoring.round(number) if scoring else None,
+        weakness=certain_shortfall(terms, counted),
     )
 
 

@@ -12,9 +12,10 @@ from incentives.payouts import cumulative_payouts
 from ledger.chain import Block
 from ledger.commitments import payout_root, payout_tree
 from ledger.history import BountyHistory, build_history
+from ledger.merge_parameters import MergeParameters
 from ledger.merge_records import KeptMerge, record_hash, record_of
 from ledger.mirror import GasUse
-from ledger.records import Event, Joined, Phase, Timestamp, Wei
+from ledger.records import Event, Joined, MergeRule, Phase, Posted, Timestamp, Wei
 from ledger.trees import ChunkTree, chunk_root
 from node.explorer.account_page import KnownBounty, account_page
 from node.explorer.bounty_page import bounty_page, gas_lines, phase_clock
@@ -34,20 +35,22 @@ LATE = Timestamp(10**6)
 BLOCK = Block(99, make.word("block"), LATE)
 
 
+STORY: list[Event] = [
+    make.posted(),
+    make.joined(make.ALICE, 0),
+    make.joined(make.BOB, 1),
+    make.opened(1, 3),
+    make.committed(make.ALICE, 1, 4),
+    make.committed(make.BOB, 1, 5),
+    make.revealed(make.ALICE, 1, 0, 6),
+    make.revealed(make.BOB, 1, 1, 7),
+    make.merged(1, 8, reveals=2, rejected=0b10, reasons=make.reasons((5, 1)), paid=Wei(300), payout_leaves=2),
+]
+"""Two providers, a merged round in which Bob's update was rejected."""
+
+
 def story(*more: Event) -> BountyHistory:
-    """Two providers, a merged round in which Bob's update was rejected."""
-    events: list[Event] = [
-        make.posted(),
-        make.joined(make.ALICE, 0),
-        make.joined(make.BOB, 1),
-        make.opened(1, 3),
-        make.committed(make.ALICE, 1, 4),
-        make.committed(make.BOB, 1, 5),
-        make.revealed(make.ALICE, 1, 0, 6),
-        make.revealed(make.BOB, 1, 1, 7),
-        make.merged(1, 8, reveals=2, rejected=0b10, reasons=make.reasons((5, 1)), paid=Wei(300), payout_leaves=2),
-    ]
-    return build_history([*events, *more])
+    return build_history([*STORY, *more])
 
 
 def live(history: BountyHistory, **changes: object) -> LiveMerge:
@@ -146,6 +149,16 @@ def test_round_page__when_a_merge_was_voided__then_its_updates_wait_again() -> N
     voided = round_page(story(make.opened(2, 8), make.voided(1, 9, 2)), 1, None)
     assert [line.fate for line in voided.updates] == ["waiting", "waiting"]
     assert (voided.state, voided.payouts, len(voided.one.voided)) == ("voided", (), 1)
+
+
+def test_round_page__when_fewer_were_accepted_than_the_promise_takes__then_it_says_so() -> None:
+    first, *rest = STORY
+    assert isinstance(first, Posted)
+    median = MergeParameters(MergeRule.MEDIAN, eta=2**16, attackers=1)
+    weak = replace(first.terms, merge_rule=median.rule, merge_parameters=median.pack())
+    page = round_page(build_history([replace(first, terms=weak), *rest]), 1, None)
+    assert page.weakness.startswith("median over 1 accepted update withstands no faulty updates")
+    assert round_page(story(), 1, None).weakness == "", "a mean promises nothing"
 
 
 def test_account_page__when_an_account_plays_two_parts__then_both_are_listed() -> None:
