@@ -173,7 +173,7 @@ def challenge(
 ) -> int:
     """Step a challenger until it has decided, and the merger where it waits for answers; gives the proof's gas.
 
-    Where nobody answers, the time for that passes.
+    Where nobody answers, the time for that passes. A merge that fell can be followed by another when this returns.
     """
     stepped: Any = watcher
     for _ in range(100):
@@ -185,6 +185,7 @@ def challenge(
     else:
         raise AssertionError(f"the challenge of bounty {bounty} does not end")
     events = [one for one in world.history(bounty).events if isinstance(one, MergeVoided)]
+    world.travel(1)  # no round is merged again in the second of its void
     return world.chain.gas_used(events[-1].at.transaction) if events else 0
 
 

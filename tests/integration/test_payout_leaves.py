@@ -11,41 +11,39 @@ import pytest
 from incentives.payouts import pay_round
 from ledger.commitments import payout_root, payout_tree
 from ledger.demands import ChunkDemands, DemandWriter
+from ledger.history import BountyHistory
 from ledger.merge_records import record_of
-from ledger.records import BountyId, MergeVoided, Wei
+from ledger.records import BountyId, MergeClaim, MergeVoided, Wei
 from ledger.trees import ChunkTree
+from node.aggregator.merge_work import MergeWork
 from node.openings import open_payout
-from tests.canary import UPDATES, Canary, Kind, Told
+from tests.canary import UPDATES
 from tests.canary_game import build_packages, challenger_of, gather_cast, merge_once, with_package
+from tests.integration.liars import Liar, lying
 from tests.integration.world import TOKEN, Party, World, step, steps
 
 pytestmark = pytest.mark.integration
 
 
-class Hider(Canary):
+class Hider(Liar):
     """Hides a leaf for an accomplice behind those of the members."""
 
-    def __init__(self, honest: Any, accomplice: Party, home: Path) -> None:
-        super().__init__(honest, Kind.HONEST, 1, home)
+    def __init__(self, honest: MergeWork, accomplice: Party) -> None:
+        super().__init__(honest, self._hide)
         self._accomplice = accomplice
         self.tree: ChunkTree | None = None
         self.payouts: Any = None
 
-    def tell(self, told: Told) -> Any:
-        self.payouts = pay_round(told.history, told.number, 0)[1][:UPDATES]
+    def _hide(self, work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim) -> MergeClaim:
+        self.payouts = pay_round(history, number, 0)[1][:UPDATES]
         self.tree = payout_tree([*self.payouts, (self._accomplice.address, Wei(20 * TOKEN))])
-        return replace(told.claim, payout_root=payout_root(self.tree), payout_leaves=UPDATES)
+        return replace(claim, payout_root=payout_root(self.tree), payout_leaves=UPDATES)
 
 
-class Shortener(Canary):
+def shortened(work: MergeWork, history: BountyHistory, number: int, claim: MergeClaim) -> MergeClaim:
     """Leaves out the last provider's leaf."""
-
-    def __init__(self, honest: Any, home: Path) -> None:
-        super().__init__(honest, Kind.HONEST, 1, home)
-
-    def tell(self, told: Told) -> Any:
-        payouts = pay_round(told.history, told.number, 0)[1][: UPDATES - 1]
-        return replace(told.claim, payout_root=payout_root(payout_tree(payouts)), payout_leaves=UPDATES - 1)
+    payouts = pay_round(history, number, 0)[1][: UPDATES - 1]
+    return replace(claim, payout_root=payout_root(payout_tree(payouts)), payout_leaves=UPDATES - 1)
 
 
 def test_challenger__when_a_payout_tree_lacks_a_leaf__then_it_falls(world: World, tmp_path: Path) -> None:
@@ -55,7 +53,7 @@ def test_challenger__when_a_payout_tree_lacks_a_leaf__then_it_falls(world: World
     bounty = with_package(world, cast.packages["mean"]).post(cast.owner, liar, **given)
     for number, party in enumerate(cast.providers):
         steps(world.provider(party, bounty, number), "Join")
-    work: Any = Shortener(world.merge_work(liar, bounty), liar.home)
+    work = lying(world.merge_work(liar, bounty), shortened)
     merge_once(cast, bounty, world.aggregator(liar, bounty, work), 1)
 
     watcher, journal = challenger_of(world, cast.challenger, bounty)
@@ -76,7 +74,7 @@ def test_challenger__when_a_payout_tree_hides_a_leaf__then_it_falls(world: World
     for number, party in enumerate(cast.providers):
         steps(world.provider(party, bounty, number), "Join")
     steps(world.provider(accomplice, bounty, 9), "Join")
-    work: Any = Hider(world.merge_work(liar, bounty), accomplice, liar.home)
+    work: Any = Hider(world.merge_work(liar, bounty), accomplice)
     merge_once(cast, bounty, world.aggregator(liar, bounty, work), 1)
 
     watcher, journal = challenger_of(world, cast.challenger, bounty)
