@@ -29,6 +29,8 @@ MOST_TOKENS = 2**96 - 1
 MOST_SECONDS = 2**24 - 1
 """Of all commit windows of a round together: 194 days."""
 MOST_ROUNDS = 512
+MOST_CLIPPED = 512
+"""Updates of a round times iterations of `centered_clip`: what one transaction can prove to be wrong."""
 DEMANDS_IN_A_BOND = 1000
 """The default fee of a demanded chunk is this part of the bond."""
 
@@ -97,8 +99,11 @@ def check_offer(offer: Offer, manifest: Manifest) -> None:
             f"{offer.patience} commit windows of {offer.commit_seconds} s are longer than {MOST_SECONDS} s together",
         ),
     ]
-    problems = [problem for holds, problem in rules if not holds]
     parameters = manifests.merge_parameters(manifest)
+    most = MOST_CLIPPED // parameters.iterations if parameters.iterations else offer.max_updates
+    clipped = f"with {parameters.iterations} iterations of clipping a round may take {most} updates, so that one "
+    rules.append((offer.max_updates <= most, f"{clipped}transaction can prove a wrong distance: lower --max-updates"))
+    problems = [problem for holds, problem in rules if not holds]
     problems += [*parameters.problems(offer.min_updates), *refusals(parameters, merged_rows(offer, manifest))]
     problems += [*_masking_problems(offer, manifest), *_quorum_problems(offer, manifest)]
     if offer.reward_rule == RewardRule.CONTRIBUTION and parameters.rule not in MEASURABLE:

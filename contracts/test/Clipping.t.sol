@@ -18,7 +18,7 @@ contract ClippingTest is ProofTest {
 
     function setUp() public override {
         super.setUp();
-        (rules.chunks, chunk) = (1, 0);
+        (rules.chunks, chunk, rules.maxUpdates) = (1, 0, 128);
         rules.mergeRule = MergeRule.CenteredClip;
         rules.mergeParameters = bytes32(uint256(65_536) | 2 << 56 | 1 << 64 | TAU << 72);
     }

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {BountyId, Phase, RewardRule} from "../src/Types.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {BountyId, MergeRule, Phase, RewardRule} from "../src/Types.sol";
 import {ErrorsLib} from "../src/libraries/ErrorsLib.sol";
 import {EventsLib} from "../src/libraries/EventsLib.sol";
 import {MarketTest} from "./support/MarketTest.sol";
@@ -93,6 +94,21 @@ contract PostingTest is MarketTest {
         rules.mergeParameters = bytes32(uint256(1) << 32);
         _invalid("mergeParameters");
         _post();
+    }
+
+    function test_post__ofMoreClippingThanATransactionProves__isRefused() public {
+        for (uint256 iterations = 1; iterations <= 4; ++iterations) {
+            uint256 most = Math.min(256, 512 / iterations);
+            _setClipping(iterations, most);
+            _post();
+            _setClipping(iterations, most + 1);
+            _invalid("maxUpdates");
+        }
+    }
+
+    function _setClipping(uint256 iterations, uint256 updates) private {
+        (rules.mergeRule, rules.maxUpdates) = (MergeRule.CenteredClip, uint16(updates));
+        rules.mergeParameters = bytes32(uint256(65_536) | 1 << 56 | iterations << 64 | 1 << 72);
     }
 
     /// @dev Posting `rules` is refused for `field`; then the usual rules are back.

@@ -61,7 +61,7 @@ contract ProofGasTest is ProofTest {
     }
 
     function test_proveCoordinate__ofACenteredClipOf128__fitsABlock() public {
-        rules.mergeRule = MergeRule.CenteredClip;
+        (rules.mergeRule, rules.maxUpdates) = (MergeRule.CenteredClip, 128);
         rules.mergeParameters = bytes32(uint256(65_536) | 1 << 56 | 2 << 64 | 5_000 << 72);
         scales = new bytes(3 * 2 * 128);
         _measure(128, BLOCK);
@@ -109,7 +109,7 @@ contract ProofGasTest is ProofTest {
         address demands = market.demands();
         vm.prank(rival);
         token.approve(demands, type(uint256).max);
-        rules.mergeRule = MergeRule.CenteredClip;
+        (rules.mergeRule, rules.maxUpdates) = (MergeRule.CenteredClip, 128);
         rules.mergeParameters = bytes32(uint256(65_536) | 1 << 56 | 1 << 64 | 5_000 << 72);
         _revealed(2);
         afterwards = _anyState("two planes");
@@ -150,7 +150,7 @@ contract ProofGasTest is ProofTest {
 
     /// @dev All scales are 0, all distance trees have a leaf of sum 0: both are wrong.
     function _clipped(uint256 updates) private {
-        rules.mergeRule = MergeRule.CenteredClip;
+        (rules.mergeRule, rules.maxUpdates) = (MergeRule.CenteredClip, 128);
         rules.mergeParameters = bytes32(uint256(65_536) | 1 << 56 | _iterations << 64 | 5_000 << 72);
         _revealed(updates);
         bytes32 root = this.openDistance(chunk, 0, _sumSiblings(99, 1));

@@ -171,6 +171,20 @@ def test_check_offer__when_the_quorum_is_too_small_for_the_attackers__then_it_sa
 
 
 @pytest.mark.unit
+@pytest.mark.parametrize("iterations", [1, 2, 3, 4])
+def test_check_offer__when_clipping_is_more_than_a_transaction_proves__then_says_what_is_allowed(
+    iterations: int,
+) -> None:
+    clip = {"rule": "centered_clip", "bucket": 1, "iterations": iterations, "radius": 0.1, "attackers": 0}
+    manifest = samples.manifest(merge={**clip, "learning_rate": 1.0})
+    most = min(256, 512 // iterations)
+    check_offer(replace(OFFER, max_updates=most), manifest)
+    if most < 256:
+        with pytest.raises(BadOffer, match=f"{iterations} iterations of clipping a round may take {most} updates"):
+            check_offer(replace(OFFER, max_updates=most + 1), manifest)
+
+
+@pytest.mark.unit
 @pytest.mark.parametrize("rule", ["trimmed_mean", "median", "multi_krum", "geometric_median", "nearest_neighbours"])
 def test_merge_section__whatever_the_quorum__then_it_can_be_posted_and_withstands_one(rule: RuleName) -> None:
     for quorum in (5, 12, 256):

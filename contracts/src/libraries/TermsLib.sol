@@ -11,6 +11,9 @@ library TermsLib {
     /// @notice As many as there are bits in a merge's `rejected`.
     uint256 internal constant MOST_UPDATES = 256;
 
+    /// @notice Updates times iterations of clipping: the proof of a distance does all of them again, in one transaction.
+    uint256 internal constant MOST_CLIPPED = 512;
+
     /// @notice Voiding the first of so many unvested merges fits into a block, with the proof that does it.
     uint256 internal constant MOST_ROUNDS = 512;
 
@@ -56,6 +59,11 @@ library TermsLib {
         require(
             MergeRuleLib.areValid(terms.mergeRule, terms.mergeParameters, terms.minUpdates),
             ErrorsLib.InvalidTerms("mergeParameters")
+        );
+        // no other rule has iterations
+        require(
+            terms.maxUpdates * MergeRuleLib.unpack(terms.mergeParameters).iterations <= MOST_CLIPPED,
+            ErrorsLib.InvalidTerms("maxUpdates")
         );
         require(_isKept(terms), ErrorsLib.InvalidTerms("privacy"));
     }
