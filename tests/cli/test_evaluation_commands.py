@@ -148,7 +148,7 @@ def test_provide__before_it_asks__then_tells_what_the_number_gives_away(
     assert "epsilon 2 " in " ".join(done.out.split()), "200 units over 50 examples, by a scale of 100"
     done = shell.run("evaluation", "provide", str(posted), "--data", data, "--noise", "0.1")
     assert "epsilon 0.2 " in " ".join(done.out.split())
-    assert done.code == 1
+    assert done.code == 2
     assert shell.possessions() == shell.before
 
 
