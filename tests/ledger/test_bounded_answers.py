@@ -44,7 +44,9 @@ class Sender:
                 self.send_response(200)
                 for name, value in owner.headers.items():
                     self.send_header(name, value)
-                self.send_header(*(("Transfer-Encoding", "chunked") if owner.chunked else ("Connection", "close")))
+                self.send_header("Connection", "close")
+                if owner.chunked:
+                    self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
                 try:
                     for part in owner.parts(self.path.partition("?")[0]):
