@@ -14,7 +14,7 @@ import {InvariantTest} from "./support/InvariantTest.sol";
 import {Mintable} from "./support/Mintable.sol";
 
 /// @notice I17 to I22 of contracts/README.md. I20 is checked by the handler at every action.
-/// forge-config: ci.invariant.runs = 4000
+/// forge-config: ci.invariant.runs = 1000
 contract EvaluationInvariantsTest is EvaluationTest, InvariantTest {
     EvaluationHandler private _handler;
 
