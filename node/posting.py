@@ -100,10 +100,8 @@ def check_offer(offer: Offer, manifest: Manifest) -> None:
         ),
     ]
     parameters = manifests.merge_parameters(manifest)
-    most = MOST_CLIPPED // parameters.iterations if parameters.iterations else offer.max_updates
-    clipped = f"with {parameters.iterations} iterations of clipping a round may take {most} updates, so that one "
-    rules.append((offer.max_updates <= most, f"{clipped}transaction can prove a wrong distance: lower --max-updates"))
     problems = [problem for holds, problem in rules if not holds]
+    problems += _clipping_problems(offer, parameters.iterations)
     problems += [*parameters.problems(offer.min_updates), *refusals(parameters, merged_rows(offer, manifest))]
     problems += [*_masking_problems(offer, manifest), *_quorum_problems(offer, manifest)]
     if offer.reward_rule == RewardRule.CONTRIBUTION and parameters.rule not in MEASURABLE:
@@ -118,6 +116,15 @@ def merged_rows(offer: Offer, manifest: Manifest) -> int:
     if manifest.masking is None or offer.min_updates < LEAST_GROUP:
         return offer.min_updates
     return group_count(offer.min_updates, manifest.masking.group)
+
+
+def _clipping_problems(offer: Offer, iterations: int) -> list[str]:
+    if offer.max_updates * iterations <= MOST_CLIPPED:
+        return []
+    return [
+        f"with {iterations} iterations of clipping a round may take {MOST_CLIPPED // iterations} updates, so that one "
+        f"transaction can prove a wrong distance: lower --max-updates"
+    ]
 
 
 def _masking_problems(offer: Offer, manifest: Manifest) -> list[str]:
